@@ -1,0 +1,33 @@
+ARG PYTHON=3.13
+
+FROM python:${PYTHON}-slim AS build
+WORKDIR /build
+RUN python -m venv /opt/venv
+COPY requirements.txt .
+RUN /opt/venv/bin/pip install --no-cache-dir --requirement requirements.txt
+
+FROM python:${PYTHON}-slim
+# LightGBM's wheel takes its OpenMP runtime from the system.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/venv /opt/venv
+WORKDIR /app
+COPY wsgi.py gunicorn.conf.py LICENSE ./
+COPY data data
+COPY model model
+COPY housing_app housing_app
+RUN python -m compileall -q housing_app wsgi.py
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    FLASK_APP=housing_app \
+    BIND=0.0.0.0:8000
+# By number, so that Kubernetes can see it is not root.
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s \
+    CMD ["flask", "--app", "housing_app", "health", "--url", "http://127.0.0.1:8000"]
+# The metrics directory is in memory, empty at every start, and known to the server
+# alone: a command run beside it (the health check) must not count into it.
+CMD ["sh", "-c", "export PROMETHEUS_MULTIPROC_DIR=/dev/shm/metrics && rm -rf /dev/shm/metrics && mkdir /dev/shm/metrics && exec gunicorn --config gunicorn.conf.py"]

@@ -1,0 +1,89 @@
+# Needs Python 3.11 or later and make; no root, no services.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint examples model requirements clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+RUNTIME := $(VENV)/requirements.txt
+DEV := $(VENV)/requirements-dev.txt
+
+# Where the system has no OpenMP runtime, scikit-learn's copy serves LightGBM.
+OPENMP := $(VENV)/openmp
+WITH_OPENMP = if [ -d $(OPENMP) ]; then export \
+	LD_LIBRARY_PATH="$(CURDIR)/$(OPENMP)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"; fi;
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+# Each server has a metrics directory named after its process (`exec` keeps the number),
+# so two can run side by side; those of ended servers are removed here.
+run: $(RUNTIME) ## Serve on 127.0.0.1:8000 (settings from the environment: PORT, WORKERS …)
+	@for old in instance/metrics/*; do \
+		kill -0 "$${old##*/}" 2>/dev/null || rm -rf "$$old"; \
+	done; \
+	PROMETHEUS_MULTIPROC_DIR="$$PWD/instance/metrics/$$$$"; \
+	export PROMETHEUS_MULTIPROC_DIR; \
+	rm -rf "$$PROMETHEUS_MULTIPROC_DIR" && mkdir -p "$$PROMETHEUS_MULTIPROC_DIR" || exit; \
+	$(WITH_OPENMP) \
+	exec $(PY) -m gunicorn --config gunicorn.conf.py
+
+test: $(DEV) ## Run every test (ARGS='-k pins' for some)
+	@$(WITH_OPENMP) $(PY) -m pytest $(ARGS)
+
+lint: $(DEV) ## Check style, types and import rules
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+HOMES := data/example_homes.csv
+URL := http://127.0.0.1:$(or $(PORT),8000)
+examples: $(RUNTIME) ## Send example homes to a running server (HOMES=file.csv, URL=…)
+	@$(PY) examples/send_examples.py --url "$(URL)" "$(HOMES)"
+
+model: $(RUNTIME) ## Train the three models on your own sales (SALES=file.csv)
+	@[ -f "$(SALES)" ] || { echo "make model needs SALES=file.csv" >&2; exit 2; }
+	@$(WITH_OPENMP) set -ex; \
+	$(PY) -m flask model train --kind knn --slot minimal --sales "$(SALES)"; \
+	$(PY) -m flask model train --kind lightgbm --slot minimal --sales "$(SALES)"; \
+	$(PY) -m flask model train --kind lightgbm --slot full --sales "$(SALES)"
+
+COMPILE = build/pins/bin/uv pip compile setup.cfg --quiet --universal \
+	--python-version 3.11 --fork-strategy fewest --no-annotate \
+	--no-emit-index-url --no-emit-find-links \
+	--custom-compile-command 'make requirements' $(ARGS)
+requirements: | $(PY) ## Write the pins from setup.cfg anew (ARGS=--upgrade for new releases)
+	@$(PY) -m venv build/pins && build/pins/bin/python -m pip install -q 'uv<1'
+	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --output-file requirements-dev.txt --extra dev --constraint requirements.txt
+	@{ sed '/^  - pip:$$/q' environment.yml; \
+		sed -n '/^[a-z]/s/^/      - /p' requirements.txt; } > build/environment.yml
+	@mv build/environment.yml environment.yml && rm -rf housing_app.egg-info
+
+clean: ## Remove the virtual environment, builds and caches; keep instance/
+	rm -rf $(VENV) build htmlcov .coverage *.egg-info \
+		.pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A copy of the installed file: make installs again when requirements change.
+$(RUNTIME) $(DEV): $(VENV)/%: % $(PY)
+	@echo "Installing $* into $(VENV) (a minute or two, once)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement $<
+	@$(PY) -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || { \
+		mkdir -p $(OPENMP) && cd $(OPENMP) && ln -sf \
+			../lib/python3*/site-packages/scikit_learn.libs/libgomp-* libgomp.so.1; }
+	@cp $< $@
+
+$(PY):
+	@for python in $(PYTHONS); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+			|| continue; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+			echo "$$python lacks venv: install it (Debian: apt install python3-venv)" >&2; \
+			exit 1; }; \
+		exec "$$python" -m venv --clear $(VENV); \
+	done; \
+	echo "Needs Python 3.11 or later, tried $(PYTHONS): set PYTHON=/path/to/python3" >&2; \
+	exit 1
