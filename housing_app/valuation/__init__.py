@@ -1,0 +1,1 @@
+"""The valuation domain: pure functions and arrays; no framework, clock or network."""

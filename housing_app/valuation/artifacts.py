@@ -1,0 +1,133 @@
+"""Model artifacts: a directory of plain files that a manifest vouches for.
+
+Nothing in an artifact is executed or unpickled. Loading checks the manifest's fields,
+the SHA-256 of every file and the golden rows; anything off refuses the whole artifact.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from housing_app.valuation.errors import ArtifactError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SERVING = "serving.json"
+CURE = "restore the directory from version control or train the model again"
+# A name is also a directory name and a metric label.
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,60}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Say what an artifact is, how it was made and how good it is."""
+
+    name: str
+    version: int
+    kind: str
+    slot: str
+    features: list[str]
+    demographics: list[str]
+    training: dict[str, Any]  # from, to, rows, sha256, seed: what it learned from
+    valuation_date: str
+    model: dict[str, Any]  # the kind's own options
+    fill: dict[str, float]  # training medians, for what is unknown
+    ranges: dict[str, list[float]]  # per field, where training homes lie
+    zipcodes: dict[str, dict[str, float]]  # training area: count, lat, long, radius_km
+    interval: dict[str, Any]
+    metrics: dict[str, Any]
+    libraries: dict[str, str]
+    golden: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def id(self) -> str:
+        """Return the artifact's directory name."""
+        return f"{self.name}-{self.version}"
+
+
+def write(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
+    """Write an artifact under `root` and return its directory.
+
+    The directory appears complete or not at all; an existing one is never changed.
+    """
+    if not _NAME.fullmatch(manifest.name):
+        raise ArtifactError(f"{manifest.name!r} is not a model name")
+    target = root / manifest.id
+    if target.exists():
+        raise ArtifactError(f"{target} exists already: choose another --version")
+    draft = root / f".{manifest.id}.{os.getpid()}"
+    draft.mkdir(parents=True)
+    for name, content in files.items():
+        (draft / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    stored = asdict(manifest) | {"files": hashes}
+    text = json.dumps(stored, indent=1, sort_keys=True, allow_nan=False)
+    (draft / MANIFEST).write_text(text + "\n", "utf-8")
+    draft.rename(target)
+    return target
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read a manifest and check that it is one."""
+    path = directory / MANIFEST
+    stored = _read_json(path)
+    expected = {f.name for f in fields(Manifest)}
+    if missing := expected - stored.keys():
+        raise ArtifactError(f"{path}: {', '.join(sorted(missing))} missing; {CURE}")
+    if stored["format"] != FORMAT:
+        raise ArtifactError(
+            f"{path}: format {stored['format']} is not {FORMAT}, which this release "
+            "reads: train the model again or install the matching release"
+        )
+    for item in fields(Manifest):
+        kind = item.type if isinstance(item.type, type) else item.type.__origin__  # type: ignore[union-attr]
+        if not isinstance(stored[item.name], kind):
+            raise ArtifactError(f"{path}: {item.name} is not a {kind.__name__}; {CURE}")
+    return Manifest(**{name: stored[name] for name in expected})
+
+
+def verify_files(directory: Path, manifest: Manifest) -> None:
+    """Check every file's SHA-256; refuse missing, changed and unlisted files."""
+    present = {p.name for p in directory.iterdir() if p.name != MANIFEST}
+    if extra := present - manifest.files.keys():
+        raise ArtifactError(f"{directory / min(extra)}: not in the manifest; {CURE}")
+    for name, digest in manifest.files.items():
+        path = directory / name
+        if name not in present or not path.is_file():
+            raise ArtifactError(f"{path}: missing; {CURE}")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise ArtifactError(f"{path}: SHA-256 differs from the manifest; {CURE}")
+
+
+def read_serving(root: Path) -> dict[str, dict[str, str]]:
+    """Read which artifact serves which role of which slot."""
+    path = root / SERVING
+    stored = _read_json(path)
+    for slot, roles in stored.items():
+        if not isinstance(roles, dict) or not isinstance(roles.get("champion"), str):
+            raise ArtifactError(f"{path}: slot {slot!r} names no champion; {CURE}")
+        for role, artifact in roles.items():
+            if not isinstance(artifact, str) or not re.fullmatch(
+                r"[a-z0-9][a-z0-9-]*", artifact
+            ):
+                raise ArtifactError(f"{path}: {slot}.{role} is not an artifact; {CURE}")
+    return stored
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: missing; {CURE}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path}: not readable as JSON ({error}); {CURE}") from None
+    if not isinstance(stored, dict):
+        raise ArtifactError(f"{path}: not a JSON object; {CURE}")
+    return stored

@@ -1,0 +1,112 @@
+"""Nearest neighbours: the baseline.
+
+Points are single sales, or groups of at least five of them (`counts`). Equal to
+scikit-learn's `RobustScaler` + `KNeighborsRegressor`, at a twentieth of its time.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from housing_app.valuation.errors import ArtifactError
+from housing_app.valuation.features import FloatArray
+
+FILES = ("points.npy", "prices.npy", "counts.npy", "center.npy", "scale.npy")
+_SPARE = 16  # neighbours asked for beyond k, to see a tie at the k-th
+
+
+class Neighbours:
+    """Predict the mean price of the k nearest points.
+
+    Ties: of several points at exactly the distance of the k-th, those that come
+    first in the artifact are taken.
+    """
+
+    def __init__(
+        self,
+        points: FloatArray,
+        prices: FloatArray,
+        center: FloatArray,
+        scale: FloatArray,
+        *,
+        k: int,
+        weights: str,
+    ) -> None:
+        self._tree = cKDTree(points)
+        self._prices = prices
+        self._center = center
+        self._scale = scale
+        self._k = k
+        self._by_distance = weights == "distance"
+        self._ask = min(k + _SPARE, len(points))
+
+    def log_prices(self, rows: FloatArray) -> FloatArray:
+        """Return log prices; the rows hold no NaN."""
+        distance, index = self._nearest((rows - self._center) / self._scale)
+        prices = self._prices[index]
+        if not self._by_distance:
+            return np.asarray(np.log(prices.mean(axis=1)))
+        with np.errstate(divide="ignore"):
+            weight = 1 / distance
+        exact = np.isinf(weight)
+        weight = np.where(exact.any(axis=1, keepdims=True), exact, weight)
+        mean = (weight * prices).sum(axis=1) / weight.sum(axis=1)
+        return np.asarray(np.log(mean))
+
+    def tied(self, rows: FloatArray) -> npt.NDArray[np.bool_]:
+        """Return for which rows the k-th and the next neighbour are equally far."""
+        ask = min(self._k + 1, self._tree.n)
+        distance, _ = self._tree.query((rows - self._center) / self._scale, k=ask)
+        distance = distance.reshape(len(rows), -1)
+        # To rounding: scikit-learn computes distances by another formula.
+        last = distance[:, self._k - 1]
+        return np.asarray(np.isclose(last, distance[:, -1], rtol=1e-6, atol=1e-6))
+
+    def _nearest(self, scaled: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return (n, k) distances and indices, ties broken by index."""
+        distance, index = self._tree.query(scaled, k=self._ask)
+        distance = distance.reshape(len(scaled), -1)
+        index = index.reshape(len(scaled), -1)
+        k = self._k
+        # lexsort's last key is the first to decide: distance, then index.
+        order = np.lexsort((index, distance))[:, :k]
+        best = np.take_along_axis(distance, order, 1)
+        chosen = np.take_along_axis(index, order, 1)
+        tied_to_the_end = distance[:, -1] <= best[:, -1]
+        if self._ask < self._tree.n and tied_to_the_end.any():
+            for row in np.flatnonzero(tied_to_the_end):
+                reach = np.nextafter(best[row, -1], np.inf)
+                inside = np.sort(self._tree.query_ball_point(scaled[row], reach))
+                away = np.linalg.norm(self._tree.data[inside] - scaled[row], axis=1)
+                first = np.lexsort((inside, away))[:k]
+                chosen[row], best[row] = inside[first], away[first]
+        return best, chosen
+
+
+def load(directory: Path, manifest: Mapping[str, Any]) -> Neighbours:
+    """Open the arrays of a verified artifact, memory-mapped so workers share them."""
+    try:
+        points, prices, _, center, scale = (
+            np.load(directory / name, mmap_mode="r", allow_pickle=False)
+            for name in FILES
+        )
+    except ValueError as error:
+        raise ArtifactError(f"{directory}: not a plain array file: {error}") from error
+    options = manifest["model"]
+    width = len(manifest["features"])
+    if points.ndim != 2 or points.shape != (len(prices), width):
+        raise ArtifactError(f"{directory}/points.npy: shape {points.shape} is wrong")
+    if not 1 <= options["k"] <= len(points):
+        raise ArtifactError(f"{directory}/manifest.json: k={options['k']} is wrong")
+    return Neighbours(
+        points,
+        prices,
+        center,
+        scale,
+        k=options["k"],
+        weights=options["weights"],
+    )
