@@ -1,0 +1,13 @@
+"""The operators' and data scientists' commands, all under `flask`."""
+
+from flask import Flask
+
+from housing_app.cli import demographics, model, service
+
+
+def init_app(app: Flask) -> None:
+    """Register every command."""
+    app.cli.add_command(demographics.group)
+    app.cli.add_command(model.group)
+    for command in service.COMMANDS:
+        app.cli.add_command(command)

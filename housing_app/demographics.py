@@ -1,0 +1,158 @@
+"""Zipcode demographics, held in memory as a dict of rows.
+
+A source is read once, into arrays, and closed; the request path only looks up.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from housing_app.valuation.errors import NotReady, ValuationError
+from housing_app.valuation.features import FloatArray
+
+KEY = "zipcode"
+
+
+class DemographicsError(ValuationError):
+    """Refuse a demographics source; the text names it and the cure."""
+
+
+@dataclass
+class Demographics:
+    """Hold the rows of every zipcode, floats in the order of `columns`."""
+
+    source: str
+    columns: tuple[str, ...]
+    rows: dict[str, FloatArray]
+    _narrowed: dict[tuple[str, ...], dict[str, FloatArray]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def require(self, columns: Sequence[str], needed_by: str) -> None:
+        """Refuse a source without the columns a model names."""
+        if missing := [name for name in columns if name not in self.columns]:
+            raise DemographicsError(
+                f"{self.source}: column {missing[0]!r} is missing, which model "
+                f"{needed_by} needs: set DEMOGRAPHICS_CSV to a file that has it"
+            )
+
+    def join(self, zipcodes: Sequence[str], columns: Sequence[str]) -> FloatArray:
+        """Return (n, len(columns)) rows; all NaN for a zipcode that is not here."""
+        rows = self.narrowed(columns)
+        unknown = np.full(len(columns), np.nan)
+        found = [rows.get(zipcode, unknown) for zipcode in zipcodes]
+        return np.array(found, dtype=np.float64).reshape(len(found), len(columns))
+
+    def narrowed(self, columns: Sequence[str]) -> dict[str, FloatArray]:
+        """Return zipcode -> row with just these columns, made once per model."""
+        key = tuple(columns)
+        if key not in self._narrowed:
+            positions = [self.columns.index(name) for name in key]
+            self._narrowed[key] = {z: row[positions] for z, row in self.rows.items()}
+        return self._narrowed[key]
+
+    def row(self, zipcode: str) -> dict[str, float | None] | None:
+        """Return one zipcode's demographics by name, null where unknown."""
+        found = self.rows.get(zipcode)
+        if found is None:
+            return None
+        values = [None if np.isnan(value) else float(value) for value in found]
+        return dict(zip(self.columns, values, strict=True))
+
+
+def load(source: str | Path) -> Demographics:
+    """Read a CSV with a `zipcode` column; empty cells are unknown.
+
+    Columns that hold anything but numbers are left out.
+    """
+    path = Path(source)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = list(csv.reader(file))
+    except FileNotFoundError:
+        raise DemographicsError(
+            f"{path}: missing; set DEMOGRAPHICS_CSV to a CSV with a zipcode column, or "
+            "make the shipped one again with `flask demographics build`"
+        ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DemographicsError(f"{path}: not readable as CSV ({error})") from None
+    header = [name.strip() for name in lines[0]] if lines else []
+    if KEY not in header:
+        raise DemographicsError(f"{path}: has no column named zipcode")
+    if len(set(header)) != len(header):
+        raise DemographicsError(f"{path}: two columns have the same name")
+    records = _records(path, header, lines[1:])
+    columns: dict[str, FloatArray] = {}
+    for name in header:
+        if (
+            name != KEY
+            and (numbers := _numbers([r[name] for r in records])) is not None
+        ):
+            columns[name] = numbers
+    table = (
+        np.column_stack(list(columns.values()))
+        if columns
+        else np.empty((len(records), 0))
+    )
+    rows = dict(zip((record[KEY] for record in records), table, strict=True))
+    return Demographics(str(path), tuple(columns), rows)
+
+
+def _records(
+    path: Path, header: list[str], lines: list[list[str]]
+) -> list[dict[str, str]]:
+    """Return the lines by column name, with checked and padded zipcodes."""
+    records: list[dict[str, str]] = []
+    seen: set[str] = set()
+    for number, line in enumerate(lines, 2):
+        if not line:
+            continue
+        if len(line) != len(header):
+            raise DemographicsError(
+                f"{path}, line {number}: {len(line)} cells, not {len(header)}: "
+                "is the file truncated?"
+            )
+        record = dict(zip(header, line, strict=True))
+        # Spreadsheets drop the leading zeros of the north-east and append ".0".
+        zipcode = record[KEY].strip().removesuffix(".0").zfill(5)
+        if not (len(zipcode) == 5 and zipcode.isascii() and zipcode.isdigit()):
+            raise DemographicsError(
+                f"{path}, line {number}: {record[KEY]!r} is not a zipcode"
+            )
+        if zipcode in seen:
+            raise DemographicsError(f"{path}, line {number}: {zipcode} comes twice")
+        seen.add(zipcode)
+        records.append(record | {KEY: zipcode})
+    if not records:
+        raise DemographicsError(f"{path}: has no rows")
+    return records
+
+
+def _numbers(cells: list[str]) -> FloatArray | None:
+    """Return the cells as floats, NaN where empty, or None if one is no number."""
+    try:
+        numbers = np.array([cell.strip() or "nan" for cell in cells]).astype(np.float64)
+    except ValueError:
+        return None
+    return None if np.isinf(numbers).any() else numbers
+
+
+# --- what is in service -------------------------------------------------------------
+
+_installed: Demographics | None = None
+
+
+def install(table: Demographics) -> None:
+    """Put a table into service."""
+    global _installed  # noqa: PLW0603 - the one in-memory table of this process
+    _installed = table
+
+
+def current() -> Demographics:
+    """Return the table in service."""
+    if _installed is None:
+        raise NotReady("no demographics are loaded")
+    return _installed

@@ -1,0 +1,1 @@
+"""Train, evaluate and import models. pandas and scikit-learn live here only."""

@@ -1,0 +1,138 @@
+"""Read sales and split them honestly."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from housing_app.valuation import features
+from housing_app.valuation.errors import ValuationError
+from housing_app.valuation.features import FloatArray, Homes
+
+Mask = npt.NDArray[np.bool_]
+_PRICES = (1_000, 1_000_000_000)
+
+
+class SalesError(ValuationError):
+    """Refuse a sales file; the text names it, the row and the cure."""
+
+
+@dataclass(frozen=True)
+class Sales:
+    """Hold sales in the order of their file; `homes.days` are the sale dates."""
+
+    homes: Homes
+    prices: FloatArray
+    ids: npt.NDArray[np.str_]
+    sha256: str
+    rejected: list[str]  # one line a row, with its reasons
+
+    def __len__(self) -> int:
+        return len(self.prices)
+
+    def where(self, mask: Mask) -> "Sales":
+        """Return the sales the mask selects."""
+        zipcodes = np.asarray(self.homes.zipcodes)[mask].tolist()
+        homes = Homes(self.homes.values[mask], zipcodes, self.homes.days[mask])
+        return Sales(homes, self.prices[mask], self.ids[mask], self.sha256, [])
+
+    @property
+    def window(self) -> tuple[date, date]:
+        """Return the dates of the first and the last sale."""
+        days = self.homes.days
+        return date.fromordinal(int(days.min())), date.fromordinal(int(days.max()))
+
+
+def read(path: Path) -> Sales:
+    """Read a CSV of sales: id, date, price and the home fields.
+
+    Rows that break a field's limits are rejected and listed, never dropped silently.
+    """
+    try:
+        content = path.read_bytes()
+        table = pd.read_csv(path, dtype={"id": str, "zipcode": str, "date": str})
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise SalesError(f"{path}: not readable as CSV ({error})") from None
+    needed = ["id", "date", "price", features.ZIPCODE, *features.NAMES]
+    if missing := [name for name in needed if name not in table]:
+        raise SalesError(f"{path}: column {missing[0]!r} is missing")
+    if table.empty:
+        raise SalesError(f"{path}: holds no sales")
+    reasons = _reasons(table)
+    bad = np.array([bool(why) for why in reasons])
+    if bad.all():
+        raise SalesError(f"{path}: every row is refused; the first: {reasons[0]}")
+    rejected = [f"row {i + 2}: {reasons[i]}" for i in np.flatnonzero(bad).tolist()]
+    table = table[~bad]
+    dates = _dates(table)
+    days = np.array([day.toordinal() for day in dates], dtype=np.float64)
+    values = table[list(features.NAMES)].to_numpy(np.float64)
+    homes = Homes(values, table[features.ZIPCODE].tolist(), days)
+    return Sales(
+        homes,
+        table["price"].to_numpy(np.float64),
+        table["id"].to_numpy(str),
+        hashlib.sha256(content).hexdigest(),
+        rejected,
+    )
+
+
+def _dates(table: pd.DataFrame) -> "pd.Series[pd.Timestamp]":
+    """Return sale dates: YYYYMMDD or YYYY-MM-DD, a time of day after it ignored."""
+    digits = table["date"].str.replace("-", "", regex=False).str[:8]
+    return pd.to_datetime(digits, format="%Y%m%d", errors="coerce")
+
+
+def _reasons(table: pd.DataFrame) -> list[str]:
+    """Return why each row is refused, '' where it is not."""
+    reasons: list[list[str]] = [[] for _ in range(len(table))]
+
+    def refuse(where: "pd.Series[bool]", why: str) -> None:
+        for row in np.flatnonzero(where.to_numpy()).tolist():
+            reasons[row].append(why)
+
+    days = _dates(table)
+    refuse(days.isna(), "date is not YYYYMMDD or YYYY-MM-DD")
+    refuse(~table[features.ZIPCODE].str.fullmatch(r"\d{5}", na=False), "bad zipcode")
+    price = pd.to_numeric(table["price"], errors="coerce")
+    refuse(~price.between(*_PRICES), "price is missing or absurd")
+    for feature in features.FEATURES:
+        text = table[feature.name]
+        values = pd.to_numeric(text, errors="coerce")
+        refuse(values.isna() & text.notna(), f"{feature.name} is not a number")
+        table[feature.name] = values
+        found = values.notna() & ~values.between(feature.low, feature.high)
+        if feature.zero:
+            found &= values != 0
+        refuse(found, f"{feature.name} is not {feature.low:g} to {feature.high:g}")
+    return ["; ".join(why) for why in reasons]
+
+
+def before(sales: Sales, cut: date) -> Mask:
+    """Return which sales were made before a day."""
+    return np.asarray(sales.homes.days < cut.toordinal())
+
+
+def default_cut(sales: Sales) -> date:
+    """Return the first day of the last two calendar months of the sales."""
+    last = sales.window[1]
+    months = last.year * 12 + last.month - 1 - 1
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def random_holdout(sales: Sales, share: float = 0.25, seed: int = 42) -> Mask:
+    """Return a random share of the sales; a home that sold twice is never in both."""
+    homes = np.unique(sales.ids)
+    chosen = np.random.default_rng(seed).permutation(homes)[: round(len(homes) * share)]
+    return np.isin(sales.ids, chosen)
+
+
+def reference_split(rows: int) -> Mask:
+    """Return the rows `train_test_split(random_state=42)` trains on."""
+    chosen, _ = train_test_split(np.arange(rows), random_state=42)
+    return np.isin(np.arange(rows), chosen)

@@ -1,0 +1,159 @@
+"""Convert a pickled scikit-learn model, once its maker is trusted.
+
+This is the only place that unpickles, and no serving process imports it.
+"""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from skops import io as skops_io
+
+from housing_app.demographics import Demographics
+from housing_app.training import dataset, evaluate
+from housing_app.training.dataset import Sales
+from housing_app.training.fit import Recipe, learn, npy_files
+from housing_app.training.train import describe, load_fitted, with_golden
+from housing_app.valuation import intervals
+from housing_app.valuation.artifacts import Manifest
+from housing_app.valuation.errors import ArtifactError
+from housing_app.valuation.features import FloatArray, Homes, Slot
+from housing_app.valuation.kinds.sklearn import TRUSTED
+from housing_app.valuation.predictor import Predictor
+
+_TOLERANCE = 1e-9
+_SCALERS = {"RobustScaler": "center_", "StandardScaler": "mean_"}
+
+
+def convert(
+    pickled: Path,
+    columns: tuple[str, ...],
+    sales: Sales,
+    demographics: Demographics,
+    examples: Homes,
+    *,
+    slot: Slot,
+    name: str,
+    version: int,
+) -> tuple[Manifest, dict[str, bytes], list[str]]:
+    """Return a manifest, its files, and notes on what was and was not kept.
+
+    Raises ArtifactError when the pickle holds no regressor of these columns or the
+    converted model disagrees with it.
+    """
+    estimator = _unpickle(pickled)
+    files, model = _as_knn(estimator) or _as_skops(estimator, pickled)
+    kind = "knn" if "k" in model else "sklearn"
+    recipe = Recipe(kind, slot, columns=columns)
+    rows, fitted = learn(recipe, sales, demographics)
+    fitted = replace(fitted, files=files, model=model)
+    expected = _predict(estimator, rows, columns, pickled)
+    made = load_fitted(
+        describe(recipe, sales, fitted, name=name, version=version), files
+    )
+    notes = _compare(made, rows, expected)
+    errors = np.log(sales.prices / expected)
+    calibration = intervals.calibrate(errors, np.ones(len(errors)))
+    manifest = replace(made.manifest, interval=calibration.to_json())
+    final = load_fitted(manifest, files)
+    later = sales.where(~dataset.before(sales, dataset.default_cut(sales)))
+    report = evaluate.report(final, later, demographics)
+    metrics = {
+        "out_of_time": report | {"train_rows": 0},
+        "note": "imported: the sales judged on may be among those it learned from",
+    }
+    notes += [
+        "not kept: which sales it was trained on, so its accuracy here is no forecast",
+        "added: ranges calibrated on the sales given, medians for unknown fields",
+    ]
+    golden = with_golden(final, examples, demographics)
+    return replace(final.manifest, metrics=metrics, golden=golden), files, notes
+
+
+def _unpickle(path: Path) -> Any:
+    try:
+        estimator = pickle.loads(path.read_bytes())  # noqa: S301 - --trust-pickle
+    except Exception as error:  # whatever a foreign file makes it raise
+        raise ArtifactError(f"{path}: does not unpickle ({error})") from None
+    if not hasattr(estimator, "predict"):
+        raise ArtifactError(f"{path}: holds no fitted regressor")
+    return estimator
+
+
+def _as_knn(estimator: Any) -> tuple[dict[str, bytes], dict[str, Any]] | None:
+    """Return the arrays of a scaler + Euclidean KNeighborsRegressor, else None."""
+    steps = [step for _, step in getattr(estimator, "steps", [])]
+    if [type(step).__name__ for step in steps[1:]] != ["KNeighborsRegressor"]:
+        return None
+    scaler, neighbours = steps
+    middle = _SCALERS.get(type(scaler).__name__)
+    euclidean = neighbours.effective_metric_ == "euclidean"
+    if middle is None or not euclidean or neighbours.weights not in _WEIGHTS:
+        return None
+    points = np.asarray(neighbours._fit_X, dtype=np.float64)
+    nothing, whole = np.zeros(points.shape[1]), np.ones(points.shape[1])
+    center, scale = getattr(scaler, middle, None), scaler.scale_
+    arrays = {
+        "points.npy": points,
+        "prices.npy": np.asarray(neighbours._y, dtype=np.float64).ravel(),
+        "counts.npy": np.ones(len(points)),
+        "center.npy": nothing if center is None else center,
+        "scale.npy": whole if scale is None else scale,
+    }
+    model = {
+        "target": "price",
+        "k": int(neighbours.n_neighbors),
+        "weights": neighbours.weights,
+        "single_sales": True,
+        "points": len(points),
+    }
+    return npy_files(arrays), model
+
+
+_WEIGHTS = {"uniform", "distance"}
+
+
+def _as_skops(estimator: Any, path: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    content = skops_io.dumps(estimator)
+    unknown = set(skops_io.get_untrusted_types(data=content)) - set(TRUSTED)
+    if unknown:
+        raise ArtifactError(
+            f"{path}: holds types that are not trusted: {', '.join(sorted(unknown))}"
+        )
+    return {"pipeline.skops": content}, {"target": "price"}
+
+
+def _predict(
+    estimator: Any, rows: FloatArray, columns: tuple[str, ...], path: Path
+) -> FloatArray:
+    table = pd.DataFrame(rows, columns=list(columns))
+    try:
+        return np.asarray(estimator.predict(table), dtype=np.float64).ravel()
+    except ValueError as error:
+        raise ArtifactError(f"{path}: cannot value the sales: {error}") from None
+
+
+def _compare(made: Predictor, rows: FloatArray, expected: FloatArray) -> list[str]:
+    """Compare row by row; only exact ties among neighbours may differ."""
+    found = np.exp(made.model.log_prices(rows))
+    differs = ~np.isclose(found, expected, rtol=_TOLERANCE, atol=0)
+    tied = np.zeros(len(rows), dtype=bool)
+    if made.manifest.kind == "knn":
+        tied[differs] = made.model.tied(rows[differs])  # type: ignore[attr-defined]
+    if (differs & ~tied).any():
+        row = int(np.flatnonzero(differs & ~tied)[0])
+        raise ArtifactError(
+            f"row {row} of the sales: the converted model gives {found[row]:.2f}, the "
+            f"pickled one {expected[row]:.2f}; nothing was written"
+        )
+    same = int((~differs).sum())
+    notes = [f"kept: the same price on {same:,} of {len(rows):,} homes"]
+    if differs.any():
+        notes.append(
+            f"not kept: the choice among neighbours at exactly the same distance "
+            f"({int(differs.sum()):,} homes)"
+        )
+    return notes
