@@ -1,0 +1,68 @@
+"""Prometheus metrics.
+
+Labels have few values by design: route rules, never paths, zipcodes or clients.
+"""
+
+from time import perf_counter
+
+from flask import Flask, Response, g, request
+from prometheus_client import Counter, Gauge, Histogram
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+requests = Counter(
+    "http_requests", "HTTP requests answered.", ["method", "route", "status"]
+)
+request_seconds = Histogram(
+    "http_request_duration_seconds",
+    "Time from a request's arrival in the app to its answer.",
+    ["route"],
+    buckets=_SECONDS,
+)
+predictions = Counter(
+    "prediction_requests",
+    "Requests for valuations that a model answered.",
+    ["model", "version", "variant", "endpoint"],
+)
+homes_valued = Counter("homes_valued", "Homes valued.", ["model", "version"])
+prediction_seconds = Histogram(
+    "prediction_duration_seconds",
+    "Time a model took for one request's homes.",
+    ["model", "version"],
+    buckets=(0.0001, 0.00025, 0.0005, *_SECONDS),
+)
+prediction_errors = Counter(
+    "prediction_errors",
+    "Requests on which a model raised; its slot's fallback answers them.",
+    ["model", "version"],
+)
+# "mostrecent": every process that loads a model sets the same values.
+model_load_seconds = Gauge(
+    "model_load_time_seconds",
+    "Time to read, verify and prepare all served models.",
+    multiprocess_mode="mostrecent",
+)
+model_info = Gauge(
+    "model_info",
+    "1 for each model that serves a role.",
+    ["slot", "role", "model", "version"],
+    multiprocess_mode="mostrecent",
+)
+
+
+def init_app(app: Flask) -> None:
+    """Observe every request, those that match no route included."""
+
+    @app.before_request
+    def start_clock() -> None:
+        g.started = perf_counter()
+
+    @app.after_request
+    def observe(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "none"
+        # A client may send any word as a method.
+        method = request.method if request.method in _METHODS else "other"
+        requests.labels(method, route, response.status_code).inc()
+        request_seconds.labels(route).observe(perf_counter() - g.started)
+        return response

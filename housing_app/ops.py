@@ -1,0 +1,64 @@
+"""Health: what is up, for people and for probes. /metrics is the exporter's."""
+
+from time import time
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, current_app
+
+from housing_app import demographics
+from housing_app.extensions import limiter
+from housing_app.valuation import features, predictor
+from housing_app.valuation.errors import NotReady, ValuationError
+
+blueprint = Blueprint("ops", __name__)
+limiter.exempt(blueprint)
+_started = time()
+
+
+@blueprint.get("/health")
+def health() -> dict[str, Any]:
+    """Summarise the parts and their state."""
+    models = {
+        slot: found.manifest.id if (found := predictor.current(slot)) else None
+        for slot in features.SLOTS
+    }
+    try:
+        table = demographics.current()
+        joined: dict[str, Any] = {"status": "ok", "zipcodes": len(table.rows)}
+    except ValuationError as error:
+        joined = {"status": "failed", "detail": str(error)}
+    ready = all(models.values()) and joined["status"] == "ok"
+    return {
+        "status": "ok" if ready else "failed",
+        "version": current_app.config["VERSION"],
+        "uptime_seconds": round(time() - _started, 1),
+        "checks": {
+            "models": {"status": "ok" if all(models.values()) else "failed"} | models,
+            "demographics": joined,
+        },
+    }
+
+
+@blueprint.get("/health/live")
+def live() -> dict[str, str]:
+    """Answer while the process can; touches nothing else."""
+    return {"status": "ok"}
+
+
+@blueprint.get("/health/ready")
+@blueprint.get("/health/startup", endpoint="startup")
+def ready() -> dict[str, str]:
+    """Value a home with each slot's model and check the answer."""
+    for slot in features.SLOTS:
+        model = predictor.current(slot)
+        if model is None:
+            raise NotReady(f"no model is loaded for slot {slot}")
+        homes, rows = predictor.golden_input(model.manifest)
+        try:
+            price = model.value(homes, rows).prices[0]
+        except Exception as error:
+            raise NotReady(f"{model.manifest.id} cannot value a home") from error
+        if not np.isclose(price, model.manifest.golden[0]["expected"][0], rtol=1e-6):
+            raise NotReady(f"{model.manifest.id} gives a wrong price")
+    return {"status": "ok"}

@@ -1,0 +1,89 @@
+"""Which model answers: the champion of a slot, or its fallback when that raises."""
+
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from housing_app import demographics, metrics
+from housing_app.logs import log
+from housing_app.valuation import predictor
+from housing_app.valuation.errors import NotReady, OutsideArea
+from housing_app.valuation.features import Homes
+from housing_app.valuation.predictor import Predictor, Valuations
+
+_FALLBACK = {
+    "code": "fallback-model",
+    "detail": "the champion could not answer; a simpler model did",
+}
+
+
+class Answer(NamedTuple):
+    """Hold valuations and the model that gave them."""
+
+    valuations: Valuations
+    model: Predictor
+    variant: str
+
+
+def install(config: dict[str, Any]) -> None:
+    """Load and verify models and demographics, and put them into service.
+
+    Raises ValuationError whose text names the file and the cure.
+    """
+    started = perf_counter()
+    table = demographics.load(config["DEMOGRAPHICS_CSV"])
+    root: Path = config["MODEL_DIR"]
+    slots = predictor.load_serving(root)
+    for roles in slots.values():
+        for model in roles.values():
+            table.require(model.demographics, model.manifest.id)
+            table.narrowed(model.demographics)
+    demographics.install(table)
+    for slot, roles in slots.items():
+        predictor.install(slot, roles)
+        for role, model in roles.items():
+            found = model.manifest
+            metrics.model_info.labels(slot, role, found.name, found.version).set(1)
+    metrics.model_load_seconds.set(perf_counter() - started)
+
+
+def value(
+    slot: str, homes: Homes, level: float, *, refuse_outside: bool = False
+) -> Answer:
+    """Value homes with the slot's champion, or with its fallback if that raises.
+
+    Raises OutsideArea when asked to refuse, NotReady without a model.
+    """
+    champion = predictor.current(slot)
+    if champion is None:
+        raise NotReady(f"no model is loaded for slot {slot}")
+    if refuse_outside and (positions := champion.outside_area(homes.zipcodes)):
+        raise OutsideArea(positions)
+    try:
+        return Answer(
+            _value(champion, slot, "champion", homes, level), champion, "champion"
+        )
+    except Exception as error:
+        found = champion.manifest
+        metrics.prediction_errors.labels(found.name, found.version).inc()
+        log.error("model failed", model=found.id, exc_info=error)
+        fallback = predictor.current(slot, "fallback")
+        if fallback is None:
+            raise
+    valuations = _value(fallback, slot, "fallback", homes, level)
+    for warnings in valuations.warnings:
+        warnings.append(_FALLBACK)
+    return Answer(valuations, fallback, "fallback")
+
+
+def _value(
+    model: Predictor, slot: str, variant: str, homes: Homes, level: float
+) -> Valuations:
+    started = perf_counter()
+    rows = demographics.current().join(homes.zipcodes, model.demographics)
+    valuations = model.value(homes, rows, level)
+    name, version = model.manifest.name, model.manifest.version
+    metrics.prediction_seconds.labels(name, version).observe(perf_counter() - started)
+    metrics.predictions.labels(name, version, variant, slot).inc()
+    metrics.homes_valued.labels(name, version).inc(len(homes.zipcodes))
+    return valuations

@@ -1,0 +1,5 @@
+"""Version 1 of the HTTP API."""
+
+from housing_app.v1.views import blueprint
+
+__all__ = ["blueprint"]

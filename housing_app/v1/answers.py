@@ -1,0 +1,84 @@
+"""From a payload to the answer; `flask value` gives the same without HTTP."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from housing_app import traffic
+from housing_app.errors import Problem
+from housing_app.v1 import schemas
+from housing_app.valuation import features, predictor
+from housing_app.valuation.errors import NotReady, OutsideArea
+from housing_app.valuation.features import Slot
+
+CURRENCY = "USD"
+
+
+def value_payload(
+    payload: Any, slot: Slot, level: float, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check a payload, value its homes and return the answer's members."""
+    request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
+    champion = predictor.current(slot)
+    if champion is None:
+        raise NotReady(f"no model is loaded for slot {slot}")
+    default = request.valuation_date or champion.valuation_date
+    homes = features.homes(request.records, default)
+    refuse = settings["REFUSE_OUTSIDE_AREA"]
+    try:
+        answer = traffic.value(slot, homes, level, refuse_outside=refuse)
+    except OutsideArea as error:
+        raise _outside(error, request) from None
+    found = answer.model.manifest
+    days = [date.fromordinal(int(day)).isoformat() for day in homes.days]
+    return {
+        "predictions": _predictions(answer, days),
+        "interval": level,
+        "currency": CURRENCY,
+        "valuation_date": days[0] if len(set(days)) == 1 else None,
+        "model": {
+            "name": found.name,
+            "version": found.version,
+            "variant": answer.variant,
+        },
+    }
+
+
+def _outside(error: OutsideArea, request: schemas.ValuationRequest) -> Problem:
+    errors = [
+        {
+            "pointer": request.pointer(index, features.ZIPCODE),
+            "detail": "no home of this zipcode was learned from",
+        }
+        for index in error.positions
+    ]
+    return Problem("outside-area", str(error), errors=errors)
+
+
+def _predictions(answer: traffic.Answer, days: list[str]) -> list[dict[str, Any]]:
+    found = answer.valuations
+    return [
+        {
+            "id": str(uuid.uuid4()),
+            "price": round(price, 2),
+            "low": round(low, 2),
+            "high": round(high, 2),
+            "fsd": round(fsd, 4),
+            "confidence": confidence,
+            "valuation_date": day,
+            "missing": missing,
+            "warnings": warnings,
+        }
+        for price, low, high, fsd, confidence, day, missing, warnings in zip(
+            found.prices.tolist(),
+            found.lows.tolist(),
+            found.highs.tolist(),
+            found.fsds.tolist(),
+            found.confidences,
+            days,
+            found.missing,
+            found.warnings,
+            strict=True,
+        )
+    ]

@@ -1,0 +1,261 @@
+"""What a request may hold. Payload only: no model, config or clock.
+
+The home schemas are made from `FEATURES`. A JSON number is taken as a number (3.0 is
+3, since many clients write whole numbers so); nothing else is coerced but the zipcode,
+which may be a number.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from housing_app.errors import Problem
+from housing_app.valuation.features import (
+    FEATURES,
+    ZIPCODE,
+    Feature,
+    Slot,
+    slot_features,
+)
+from housing_app.valuation.intervals import DEFAULT_LEVEL, LEVELS
+
+_MAX_ERRORS = 100  # more would help nobody and could be made to fill memory
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATES = (date(1900, 1, 1), date(2200, 1, 1))
+
+
+class HomeNumber(fields.Field[float]):
+    """Take a JSON number within a feature's limits."""
+
+    def __init__(self, feature: Feature) -> None:
+        super().__init__(required=True, allow_none=True)
+        self._feature = feature
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        # bool is an int to Python; to a client it is not a number of rooms.
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValidationError("must be a number or null")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValidationError("must be a finite number")
+        if why := self._feature.refuse(value):
+            raise ValidationError(why)
+        return float(value)
+
+
+class Zipcode(fields.Field[str]):
+    """Take five digits, as a string or as a number (501 is "00501")."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = f"{value:05d}"
+        if isinstance(value, str) and len(value) == 5 and value.isascii():  # noqa: SIM102
+            if value.isdigit():
+                return value
+        raise ValidationError("must be a zipcode of five digits")
+
+
+class Day(fields.Field[date]):
+    """Take an ISO date."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
+        try:
+            day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
+        except (TypeError, ValueError):
+            day = None
+        if day is None or not _DATES[0] <= day < _DATES[1]:
+            raise ValidationError("must be a date such as 2015-03-31")
+        return day
+
+
+_VALUATION_DATE = "valuation_date"
+
+
+@cache
+def home_schema(slot: Slot) -> Schema:
+    """Return the schema of one home of a slot, compiled once."""
+    members: dict[str, fields.Field[Any]] = {
+        feature.name: HomeNumber(feature) for feature in slot_features(slot)
+    }
+    members[ZIPCODE] = Zipcode(required=True)
+    members[_VALUATION_DATE] = Day()
+    made: type[Schema] = Schema.from_dict(dict(members), name=f"{slot.title()}Home")
+    return made(unknown=RAISE)
+
+
+class Envelope(Schema):
+    """A list of homes and what they share."""
+
+    records = fields.Raw(required=True)
+    valuation_date = Day()
+
+
+_ENVELOPE = Envelope(unknown=RAISE)
+
+
+@dataclass(frozen=True)
+class ValuationRequest:
+    """Hold a checked request: homes in order, and the date they share."""
+
+    records: list[dict[str, Any]]
+    valuation_date: date | None
+    base: str  # JSON pointer of the list of homes; "" for a home without a list
+
+    def pointer(self, index: int, name: str) -> str:
+        """Return the JSON pointer of a home's field."""
+        return f"{self.base}/{index}/{name}" if self.base else f"/{name}"
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a body; raise Problem where it is no JSON.
+
+    NaN and Infinity are let through to the fields, whose errors can point at them.
+    """
+    try:
+        # Decoded here because json.loads would guess UTF-16 and let surrogates pass.
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_object)
+    except _DuplicateName as error:
+        raise Problem("malformed-json", f"the name {error} comes twice") from None
+    except RecursionError:
+        raise Problem("malformed-json", "the JSON is nested too deeply") from None
+    except ValueError as error:
+        # Python's parser describes the place, never the content.
+        detail = getattr(error, "msg", "it is not Unicode text or holds a huge number")
+        place = getattr(error, "pos", None)
+        where = f" at character {place}" if place is not None else ""
+        raise Problem("malformed-json", f"not JSON: {detail}{where}") from None
+
+
+class _DuplicateName(Exception):  # noqa: N818
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise _DuplicateName(json.dumps(counts.most_common(1)[0][0][:60]))
+    return found
+
+
+def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest:
+    """Check one home or `{"records": […]}`; raise Problem with all errors."""
+    if not isinstance(payload, dict):
+        raise _invalid([{"pointer": "", "detail": "must be a JSON object"}])
+    schema = home_schema(slot)
+    try:
+        if "records" not in payload:
+            home: Any = schema.load(payload)
+            return ValuationRequest([home], home.get(_VALUATION_DATE), "")
+        envelope: Any = _ENVELOPE.load(payload)
+    except ValidationError as error:
+        raise _invalid(_pointers("", error.messages_dict, payload)) from None
+    records = envelope["records"]
+    # Counted before anything is done for each of them.
+    if not isinstance(records, list) or not 1 <= len(records) <= max_records:
+        detail = f"must be a list of 1 to {max_records} homes"
+        raise _invalid([{"pointer": "/records", "detail": detail}])
+    try:
+        homes: Any = schema.load(records, many=True)
+    except ValidationError as error:
+        raise _invalid(_record_errors(error.messages, records)) from None
+    return ValuationRequest(homes, envelope.get(_VALUATION_DATE), "/records")
+
+
+def load_interval(sent: Sequence[str]) -> float:
+    """Check the `interval` query parameter, given as often as it was sent."""
+    if not sent:
+        return DEFAULT_LEVEL
+    for level in LEVELS:
+        if list(sent) == [str(level)]:
+            return level
+    choices = ", ".join(map(str, LEVELS))
+    raise _invalid([{"parameter": "interval", "detail": f"must be one of {choices}"}])
+
+
+def refuse_parameters(given: Mapping[str, Any], known: set[str]) -> None:
+    """Refuse query parameters that nothing would read."""
+    errors = [
+        {"parameter": name[:60], "detail": "unknown parameter"}
+        for name in given
+        if name not in known
+    ]
+    if errors:
+        raise _invalid(errors[:_MAX_ERRORS])
+
+
+def _invalid(errors: list[dict[str, str]]) -> Problem:
+    count = len(errors)
+    plural = "error" if count == 1 else "errors"
+    return Problem("invalid-request", f"{count} {plural}, listed below", errors=errors)
+
+
+def _record_errors(messages: Any, records: list[Any]) -> list[dict[str, str]]:
+    errors: list[dict[str, str]] = []
+    for index, found in sorted(messages.items(), key=lambda item: int(item[0])):
+        errors += _pointers(f"/records/{index}", found, records[int(index)])
+        if len(errors) > _MAX_ERRORS:
+            more = {"pointer": "/records", "detail": "and more, not listed"}
+            return [*errors[:_MAX_ERRORS], more]
+    return errors
+
+
+def _pointers(base: str, messages: Any, sent: Any) -> list[dict[str, str]]:
+    """Return marshmallow's messages as JSON pointers with plain words."""
+    if not isinstance(sent, dict):
+        return [{"pointer": base, "detail": "must be a JSON object"}]
+    errors = []
+    # As sent, then what is missing: marshmallow's own order changes from run to run.
+    place = {name: index for index, name in enumerate(sent)}
+    ordered = sorted(messages.items(), key=lambda item: place.get(item[0], len(place)))
+    for name, found in ordered:
+        text = found[0] if isinstance(found, list) else str(found)
+        if text == "Unknown field.":
+            text = "unknown field"
+        elif text == "Missing data for required field.":
+            text = (
+                "is missing (send null if unknown)" if name != ZIPCODE else "is missing"
+            )
+        elif text == "Field may not be null.":
+            text = "must not be null"
+        # RFC 6901 escapes; the length of a name is the client's choice.
+        escaped = str(name)[:60].replace("~", "~0").replace("/", "~1")
+        errors.append({"pointer": f"{base}/{escaped}", "detail": text})
+    return errors[: _MAX_ERRORS + 1]
+
+
+def field_table() -> list[dict[str, Any]]:
+    """Return the home fields as `/v1/info` describes them."""
+    table: list[dict[str, Any]] = [
+        {
+            "name": feature.name,
+            "label": feature.label,
+            "unit": feature.unit,
+            "minimum": feature.low,
+            "maximum": feature.high,
+            "step": feature.step,
+            "zero_allowed": feature.zero or feature.low == 0,
+            "core": feature.core,
+            "nullable": True,
+            "help": feature.help,
+        }
+        for feature in FEATURES
+    ]
+    zipcode = {
+        "name": ZIPCODE,
+        "label": "Zipcode",
+        "unit": "five digits",
+        "core": True,
+        "nullable": False,
+        "help": "U.S. zipcode of the home, as text or number.",
+    }
+    return [*table, zipcode]

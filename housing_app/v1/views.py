@@ -1,0 +1,113 @@
+"""The views: parse, value, render."""
+
+from typing import Any
+
+from flask import Blueprint, current_app, g, request
+
+from housing_app import demographics
+from housing_app.errors import Problem
+from housing_app.v1 import answers, schemas
+from housing_app.valuation import artifacts, features, intervals, predictor
+from housing_app.valuation.features import Slot
+
+blueprint = Blueprint("v1", __name__)
+
+
+@blueprint.post("/predict")
+def predict() -> dict[str, Any]:
+    """Value homes from all their fields."""
+    return _predict("full")
+
+
+@blueprint.post("/predict/minimal")
+def predict_minimal() -> dict[str, Any]:
+    """Value homes from the eight core fields."""
+    return _predict("minimal")
+
+
+def _predict(slot: Slot) -> dict[str, Any]:
+    if not request.is_json:
+        raise Problem("unsupported-media-type", "send Content-Type: application/json")
+    schemas.refuse_parameters(request.args, {"interval"})
+    level = schemas.load_interval(request.args.getlist("interval"))
+    payload = schemas.parse_json(_body())
+    answer = answers.value_payload(payload, slot, level, current_app.config)
+    return answer | {"request_id": g.request_id}
+
+
+def _body() -> bytes:
+    body = request.get_data(cache=False)
+    if request.content_length is None:
+        # A chunked body is cut at the limit without a word; reading on answers 413.
+        request.stream.read(1)
+    return body
+
+
+@blueprint.get("/info")
+def info() -> dict[str, Any]:
+    """Describe the API, its fields and the models that serve."""
+    return describe(current_app.config["VERSION"])
+
+
+@blueprint.get("/zipcodes/<zipcode>")
+def zipcode_demographics(zipcode: str) -> dict[str, Any]:
+    """Show the demographics that are joined to homes of a zipcode."""
+    found = demographics.current().row(zipcode)
+    if found is None:
+        raise Problem("not-found", "no demographics are known for this zipcode")
+    model = predictor.current("full")
+    area = model.manifest.zipcodes if model else {}
+    used = set(model.demographics if model else ())
+    return {
+        "zipcode": zipcode,
+        "demographics": {name: found[name] for name in found if name in used},
+        "training_homes": area.get(zipcode, {}).get("count", 0),
+        "source": _source(),
+    }
+
+
+def describe(version: str) -> dict[str, Any]:
+    """Return what `/v1/info` and `flask info` say."""
+    models = [
+        {"slot": slot, "role": role} | _model(model.manifest)
+        for slot in features.SLOTS
+        for role in ("champion", "fallback")
+        if (model := predictor.current(slot, role))
+    ]
+    return {
+        "service": "housing_app",
+        "version": version,
+        "api": "v1",
+        "currency": answers.CURRENCY,
+        "intervals": list(intervals.LEVELS),
+        "confidence_fsd_limits": {
+            name: limit for name, limit in intervals.GRADES if limit != float("inf")
+        },
+        "fields": schemas.field_table(),
+        "models": models,
+        "demographics": _source(),
+    }
+
+
+def _model(manifest: artifacts.Manifest) -> dict[str, Any]:
+    trained, metrics = manifest.training, manifest.metrics
+    later = metrics["out_of_time"]
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "kind": manifest.kind,
+        "valuation_date": manifest.valuation_date,
+        "training": {key: trained[key] for key in ("from", "to", "rows")},
+        "training_zipcodes": len(manifest.zipcodes),
+        "accuracy": {
+            "holdout": {key: later[key] for key in ("from", "to", "train_rows")}
+            | later["overall"]
+            | {"coverage": later["coverage"]},
+            "random_split": metrics["random_split"],
+        },
+    }
+
+
+def _source() -> dict[str, Any]:
+    table = demographics.current()
+    return {"zipcodes": len(table.rows), "columns": list(table.columns)}
