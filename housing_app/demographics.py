@@ -4,6 +4,7 @@ A source is read once, into arrays, and closed; the request path only looks up.
 """
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,7 +119,7 @@ def _records(
         record = dict(zip(header, line, strict=True))
         # Spreadsheets drop the leading zeros of the north-east and append ".0".
         zipcode = record[KEY].strip().removesuffix(".0").zfill(5)
-        if not (len(zipcode) == 5 and zipcode.isascii() and zipcode.isdigit()):
+        if not record[KEY].strip() or not re.fullmatch(r"[0-9]{5}", zipcode):
             raise DemographicsError(
                 f"{path}, line {number}: {record[KEY]!r} is not a zipcode"
             )

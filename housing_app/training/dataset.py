@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from housing_app.valuation.errors import ValuationError
 from housing_app.valuation.features import FloatArray, Homes
 
 Mask = npt.NDArray[np.bool_]
+_MIN_TRAINING, _MIN_JUDGED = 200, 100
 _PRICES = (1_000, 1_000_000_000)
 
 
@@ -57,7 +58,8 @@ def read(path: Path) -> Sales:
         content = path.read_bytes()
         table = pd.read_csv(path, dtype={"id": str, "zipcode": str, "date": str})
     except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise SalesError(f"{path}: not readable as CSV ({error})") from None
+        text = " ".join(str(error).split())
+        raise SalesError(f"{path}: not readable as CSV ({text})") from None
     needed = ["id", "date", "price", features.ZIPCODE, *features.NAMES]
     if missing := [name for name in needed if name not in table]:
         raise SalesError(f"{path}: column {missing[0]!r} is missing")
@@ -97,6 +99,7 @@ def _reasons(table: pd.DataFrame) -> list[str]:
             reasons[row].append(why)
 
     days = _dates(table)
+    refuse(table["id"].isna(), "id is missing")
     refuse(days.isna(), "date is not YYYYMMDD or YYYY-MM-DD")
     refuse(~table[features.ZIPCODE].str.fullmatch(r"\d{5}", na=False), "bad zipcode")
     price = pd.to_numeric(table["price"], errors="coerce")
@@ -123,6 +126,24 @@ def default_cut(sales: Sales) -> date:
     last = sales.window[1]
     months = last.year * 12 + last.month - 1 - 1
     return date(months // 12, months % 12 + 1, 1)
+
+
+def check_cut(sales: Sales, cut: date, calibration_days: int) -> None:
+    """Refuse a cut that leaves too few sales to learn from, calibrate or judge on."""
+    first, last = sales.window
+    early = int(before(sales, cut - timedelta(days=calibration_days)).sum())
+    known = int(before(sales, cut).sum())
+    parts = {
+        f"learn from ({calibration_days} days before the cut)": (early, _MIN_TRAINING),
+        "calibrate ranges on": (known - early, _MIN_JUDGED),
+        "judge on": (len(sales) - known, _MIN_JUDGED),
+    }
+    for purpose, (found, needed) in parts.items():
+        if found < needed:
+            raise SalesError(
+                f"the cut at {cut} leaves {found} sales to {purpose}; {needed} are "
+                f"needed (sales run from {first} to {last})"
+            )
 
 
 def random_holdout(sales: Sales, share: float = 0.25, seed: int = 42) -> Mask:

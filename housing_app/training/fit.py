@@ -2,8 +2,10 @@
 
 import io
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -166,6 +168,9 @@ def _fit_lightgbm(
         callbacks=[lambda _: tick()],
     )
     text = booster.model_to_string(num_iteration=-1)
+    # This line holds each column's extremes: values of single homes, and not needed.
+    none = " ".join(["none"] * rows.shape[1])
+    text = re.sub("^feature_infos=.*$", f"feature_infos={none}", text, flags=re.M)
     model = {"target": "log_price", "trees": booster.num_trees(), "options": options}
     return {"price.txt": text.encode("ascii")}, model
 
@@ -256,9 +261,12 @@ def ticks(recipe: Recipe, sales: Sales) -> int:
     return 0 if recipe.keep_sales else len(set(sales.homes.zipcodes))
 
 
-def column_list(text: str) -> tuple[str, ...]:
+def column_list(path: Path) -> tuple[str, ...]:
     """Read a JSON list of column names, as `model_features.json` holds one."""
-    names = json.loads(text)
+    try:
+        names = json.loads(path.read_bytes())
+    except ValueError:
+        names = None
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-        raise ValueError("not a JSON list of column names")
+        raise SalesError(f"{path}: not a JSON list of column names")
     return tuple(names)

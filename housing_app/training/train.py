@@ -15,7 +15,7 @@ from housing_app.demographics import Demographics
 from housing_app.training import dataset, evaluate
 from housing_app.training.dataset import Mask, Sales
 from housing_app.training.fit import SEED, Fitted, Recipe, Tick, fit, ticks
-from housing_app.valuation import artifacts, features, intervals, predictor, ratios
+from housing_app.valuation import features, intervals, predictor, ratios
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.features import FloatArray, Homes
 from housing_app.valuation.intervals import Calibration
@@ -87,8 +87,9 @@ class Trainer:
 def load_fitted(manifest: Manifest, files: Mapping[str, bytes]) -> Predictor:
     """Return a fitted model loaded as a server would load it, golden rows apart."""
     with tempfile.TemporaryDirectory() as root:
-        directory = artifacts.write(Path(root), manifest, files)
-        return predictor.assemble(directory, artifacts.read_manifest(directory))
+        for name, content in files.items():
+            (Path(root) / name).write_bytes(content)
+        return predictor.assemble(Path(root), manifest)
 
 
 def describe(
@@ -153,6 +154,7 @@ def train(
     cut. With `reference_split` the shipped fit sees three quarters of the sales, chosen
     as scikit-learn's `train_test_split(random_state=42)` does.
     """
+    dataset.check_cut(sales, cut, _CALIBRATION_DAYS)
     steps = 4 * ticks(recipe, sales)
     with tqdm(total=steps, desc=f"train {name}", unit="step", disable=None) as bar:
         trainer = Trainer(recipe, name, version, sales, demographics, bar.update)

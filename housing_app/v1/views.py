@@ -103,7 +103,7 @@ def _model(manifest: artifacts.Manifest) -> dict[str, Any]:
             "holdout": {key: later[key] for key in ("from", "to", "train_rows")}
             | later["overall"]
             | {"coverage": later["coverage"]},
-            "random_split": metrics["random_split"],
+            "random_split": metrics.get("random_split"),
         },
     }
 

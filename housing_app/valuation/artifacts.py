@@ -6,20 +6,25 @@ the SHA-256 of every file and the golden rows; anything off refuses the whole ar
 
 import hashlib
 import json
-import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+
 from housing_app.valuation.errors import ArtifactError
+from housing_app.valuation.features import SLOTS
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 SERVING = "serving.json"
 CURE = "restore the directory from version control or train the model again"
 # A name is also a directory name and a metric label.
+_ARTIFACT = re.compile(r"[a-z][a-z0-9-]{0,60}-[0-9]+")
+ROLES = ("champion", "fallback")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,60}")
 
 
@@ -62,15 +67,17 @@ def write(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
     target = root / manifest.id
     if target.exists():
         raise ArtifactError(f"{target} exists already: choose another --version")
-    draft = root / f".{manifest.id}.{os.getpid()}"
-    draft.mkdir(parents=True)
-    for name, content in files.items():
-        (draft / name).write_bytes(content)
     hashes = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     stored = asdict(manifest) | {"files": hashes}
     text = json.dumps(stored, indent=1, sort_keys=True, allow_nan=False)
-    (draft / MANIFEST).write_text(text + "\n", "utf-8")
-    draft.rename(target)
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{manifest.id}.", dir=root) as scratch:
+        draft = Path(scratch) / manifest.id
+        draft.mkdir()
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
+        (draft / MANIFEST).write_text(text + "\n", "utf-8")
+        draft.rename(target)
     return target
 
 
@@ -86,11 +93,62 @@ def read_manifest(directory: Path) -> Manifest:
             f"{path}: format {stored['format']} is not {FORMAT}, which this release "
             "reads: train the model again or install the matching release"
         )
-    for item in fields(Manifest):
-        kind = item.type if isinstance(item.type, type) else item.type.__origin__  # type: ignore[union-attr]
-        if not isinstance(stored[item.name], kind):
-            raise ArtifactError(f"{path}: {item.name} is not a {kind.__name__}; {CURE}")
-    return Manifest(**{name: stored[name] for name in expected})
+    for error in _validator.iter_errors(stored):
+        place = error.json_path.removeprefix("$.")
+        raise ArtifactError(f"{path}: {place}: {error.message[:200]!r}; {CURE}")
+    manifest = Manifest(**{name: stored[name] for name in expected})
+    if directory.name != manifest.id:
+        raise ArtifactError(f"{path}: describes {manifest.id}, not {directory.name}")
+    return manifest
+
+
+def _object(**members: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(members), "properties": members}
+
+
+def _each(item: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": item}
+
+
+_TEXT, _NUMBER, _COUNT = {"type": "string"}, {"type": "number"}, {"type": "integer"}
+_DATE = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+_PAIR = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
+_LIST = {"type": "array"}
+# What the rest of the program counts on.
+_SCHEMA = _object(
+    name=_TEXT,
+    version=_COUNT,
+    kind=_TEXT,
+    slot={"enum": list(SLOTS)},
+    features={"type": "array", "items": _TEXT, "minItems": 1},
+    demographics={"type": "array", "items": _TEXT},
+    training=_object(**{"from": _DATE, "to": _DATE, "rows": _COUNT, "sha256": _TEXT}),
+    valuation_date=_DATE,
+    model={"type": "object"},
+    fill=_each(_NUMBER),
+    ranges=_each(_PAIR),
+    zipcodes=_each(
+        _object(count=_NUMBER, lat=_NUMBER, long=_NUMBER, radius_km=_NUMBER)
+    ),
+    interval=_object(fsd=_NUMBER, multipliers=_each(_PAIR)),
+    metrics=_object(
+        out_of_time=_object(
+            **{"from": _DATE, "to": _DATE, "train_rows": _COUNT},
+            overall=_object(n=_COUNT, mdape=_NUMBER),
+            coverage={"type": "object"},
+        )
+    ),
+    libraries=_each(_TEXT),
+    golden={
+        "type": "array",
+        "minItems": 1,
+        "items": _object(
+            home={"type": "object"}, day=_NUMBER, demographics=_LIST, expected=_LIST
+        ),
+    },
+    files=_each(_TEXT),
+)
+_validator = jsonschema.Draft202012Validator(_SCHEMA)
 
 
 def verify_files(directory: Path, manifest: Manifest) -> None:
@@ -110,13 +168,16 @@ def read_serving(root: Path) -> dict[str, dict[str, str]]:
     """Read which artifact serves which role of which slot."""
     path = root / SERVING
     stored = _read_json(path)
+    for slot in map(str, SLOTS):
+        if not isinstance(stored.get(slot), dict) or "champion" not in stored[slot]:
+            raise ArtifactError(f"{path}: no champion for slot {slot}; {CURE}")
+    if extra := stored.keys() - set(SLOTS):
+        raise ArtifactError(f"{path}: there is no slot {min(extra)!r}; {CURE}")
     for slot, roles in stored.items():
-        if not isinstance(roles, dict) or not isinstance(roles.get("champion"), str):
-            raise ArtifactError(f"{path}: slot {slot!r} names no champion; {CURE}")
         for role, artifact in roles.items():
-            if not isinstance(artifact, str) or not re.fullmatch(
-                r"[a-z0-9][a-z0-9-]*", artifact
-            ):
+            if role not in ROLES:
+                raise ArtifactError(f"{path}: there is no role {role!r}; {CURE}")
+            if not isinstance(artifact, str) or not _ARTIFACT.fullmatch(artifact):
                 raise ArtifactError(f"{path}: {slot}.{role} is not an artifact; {CURE}")
     return stored
 

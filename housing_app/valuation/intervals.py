@@ -8,6 +8,7 @@ measure of how hard a home is to value, or 1.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,14 +28,14 @@ class Calibration:
     fsd: float
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, object]) -> "Calibration":
-        """Read what `to_json` wrote."""
+    def from_json(cls, stored: Mapping[str, Any]) -> "Calibration":
+        """Read what `to_json` wrote; raise KeyError where a level is missing."""
         levels = stored["multipliers"]
-        assert isinstance(levels, Mapping)  # noqa: S101 - the manifest was verified
-        pairs = {float(k): (float(v[0]), float(v[1])) for k, v in levels.items()}
-        return cls(pairs, float(str(stored["fsd"])))
+        return cls(
+            {level: tuple(levels[str(level)]) for level in LEVELS}, stored["fsd"]
+        )
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """Return a form that JSON keeps exactly."""
         pairs = {str(level): list(pair) for level, pair in self.multipliers.items()}
         return {"multipliers": pairs, "fsd": self.fsd}

@@ -94,8 +94,11 @@ def load(directory: Path, manifest: Mapping[str, Any]) -> Neighbours:
             np.load(directory / name, mmap_mode="r", allow_pickle=False)
             for name in FILES
         )
-    except ValueError as error:
-        raise ArtifactError(f"{directory}: not a plain array file: {error}") from error
+    except (ValueError, EOFError) as error:
+        text = f"{directory}: not a plain array file: {error}".splitlines()[0]
+        raise ArtifactError(text) from error
+    if not all(isinstance(a, np.ndarray) for a in (points, prices, center, scale)):
+        raise ArtifactError(f"{directory}: not a plain array file")
     options = manifest["model"]
     width = len(manifest["features"])
     if points.ndim != 2 or points.shape != (len(prices), width):

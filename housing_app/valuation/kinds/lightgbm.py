@@ -59,6 +59,9 @@ class Trees:
     """Evaluate one LightGBM model."""
 
     def __init__(self, text: str, width: int) -> None:
+        if "\nend of trees" not in text:
+            # LightGBM's parser ends the whole process over a truncated model.
+            raise ArtifactError("truncated: has no 'end of trees'")
         self._handle = ctypes.c_void_p()
         iterations, features = ctypes.c_int(), ctypes.c_int()
         _call(

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -55,5 +56,7 @@ def load(directory: Path, manifest: Mapping[str, Any]) -> "PriceModel":
     try:
         estimator = io.load(path, trusted=list(TRUSTED))
     except UntrustedTypesFoundException as error:
-        raise ArtifactError(f"{path}: {error}") from error
+        raise ArtifactError(f"{path}: {error}".splitlines()[0]) from error
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise ArtifactError(f"{path}: not a skops file ({error})") from error
     return Pipeline(estimator, log_target=manifest["model"]["target"] == "log_price")
