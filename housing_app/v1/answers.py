@@ -53,7 +53,7 @@ def _outside(error: OutsideArea, request: schemas.ValuationRequest) -> Problem:
         }
         for index in error.positions
     ]
-    return Problem("outside-area", str(error), errors=errors)
+    return Problem("outside-area", str(error), errors=schemas.bounded(errors))
 
 
 def _predictions(answer: traffic.Answer, days: list[str]) -> list[dict[str, Any]]:

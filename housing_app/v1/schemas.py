@@ -27,7 +27,7 @@ from housing_app.valuation.features import (
 )
 from housing_app.valuation.intervals import DEFAULT_LEVEL, LEVELS
 
-_MAX_ERRORS = 100  # more would help nobody and could be made to fill memory
+MAX_ERRORS = 100  # more would help nobody and could be made to fill memory
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATES = (date(1900, 1, 1), date(2200, 1, 1))
 
@@ -190,22 +190,30 @@ def refuse_parameters(given: Mapping[str, Any], known: set[str]) -> None:
         if name not in known
     ]
     if errors:
-        raise _invalid(errors[:_MAX_ERRORS])
+        raise _invalid(errors)
 
 
 def _invalid(errors: list[dict[str, str]]) -> Problem:
-    count = len(errors)
-    plural = "error" if count == 1 else "errors"
-    return Problem("invalid-request", f"{count} {plural}, listed below", errors=errors)
+    plural = "error" if len(errors) == 1 else "errors"
+    detail = f"{len(errors)} {plural}, listed below"
+    if len(errors) > MAX_ERRORS:
+        detail = f"more than {MAX_ERRORS} errors, the first of them listed below"
+    return Problem("invalid-request", detail, errors=bounded(errors))
+
+
+def bounded(errors: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the first errors, and a word if there are more."""
+    if len(errors) <= MAX_ERRORS:
+        return errors
+    return [*errors[:MAX_ERRORS], {"pointer": "", "detail": "and more, not listed"}]
 
 
 def _record_errors(messages: Any, records: list[Any]) -> list[dict[str, str]]:
     errors: list[dict[str, str]] = []
     for index, found in sorted(messages.items(), key=lambda item: int(item[0])):
         errors += _pointers(f"/records/{index}", found, records[int(index)])
-        if len(errors) > _MAX_ERRORS:
-            more = {"pointer": "/records", "detail": "and more, not listed"}
-            return [*errors[:_MAX_ERRORS], more]
+        if len(errors) > MAX_ERRORS:
+            break
     return errors
 
 
@@ -230,7 +238,7 @@ def _pointers(base: str, messages: Any, sent: Any) -> list[dict[str, str]]:
         # RFC 6901 escapes; the length of a name is the client's choice.
         escaped = str(name)[:60].replace("~", "~0").replace("/", "~1")
         errors.append({"pointer": f"{base}/{escaped}", "detail": text})
-    return errors[: _MAX_ERRORS + 1]
+    return errors
 
 
 def field_table() -> list[dict[str, Any]]:

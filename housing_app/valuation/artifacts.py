@@ -111,7 +111,7 @@ def _each(item: Any) -> dict[str, Any]:
 
 
 _TEXT, _NUMBER, _COUNT = {"type": "string"}, {"type": "number"}, {"type": "integer"}
-_DATE = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+_DATE = {"type": "string", "format": "date"}
 _PAIR = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
 _LIST = {"type": "array"}
 # What the rest of the program counts on.
@@ -148,7 +148,9 @@ _SCHEMA = _object(
     },
     files=_each(_TEXT),
 )
-_validator = jsonschema.Draft202012Validator(_SCHEMA)
+_validator = jsonschema.Draft202012Validator(
+    _SCHEMA, format_checker=jsonschema.FormatChecker(["date"])
+)
 
 
 def verify_files(directory: Path, manifest: Manifest) -> None:

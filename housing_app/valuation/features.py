@@ -34,7 +34,7 @@ class Feature:
         """Return why `number` cannot be this field's value, or None if it can."""
         if not self.low <= number <= self.high and not (self.zero and number == 0):
             also = "0 or " if self.zero else ""
-            return f"must be {also}between {self.low:,.10g} and {self.high:,.10g}"
+            return f"must be {also}between {self.low:.10g} and {self.high:.10g}"
         if self.step and number % self.step:
             kind = "a whole number" if self.step == 1 else f"a multiple of {self.step}"
             return f"must be {kind}"

@@ -4,7 +4,6 @@
 assignment, so a request sees the old model or the new one and never a mixture.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -200,7 +199,7 @@ class Predictor:
         low, high = self._ranges
         values = homes.values[:, self._positions]
         for row, column in np.argwhere((values < low) | (values > high)).tolist():
-            ends = f"{low[column]:,.10g} to {high[column]:,.10g}"
+            ends = f"{low[column]:.10g} to {high[column]:.10g}"
             text = (
                 f"{asked[column]} lies outside {ends}, where nearly all homes learned "
                 "from lie"
@@ -351,8 +350,3 @@ def load_serving(root: Path) -> dict[str, dict[str, Predictor]]:
         slot: {role: loaded[name] for role, name in roles.items()}
         for slot, roles in serving.items()
     }
-
-
-def dump_serving(serving: Mapping[str, Mapping[str, str]]) -> str:
-    """Return the text of a serving.json."""
-    return json.dumps(serving, indent=1, sort_keys=True) + "\n"
