@@ -339,13 +339,14 @@ def load_serving(root: Path) -> dict[str, dict[str, Predictor]]:
             if name not in loaded:
                 loaded[name] = load(root / name)
     for slot, roles in serving.items():
-        champion = loaded[roles["champion"]].manifest
-        if champion.slot != slot:
-            path = root / artifacts.SERVING
-            raise ArtifactError(
-                f"{path}: {champion.id} is of slot {champion.slot}, not {slot}; "
-                f"{artifacts.CURE}"
-            )
+        for role, name in roles.items():
+            # A fallback may ask for less than its slot, never for more.
+            fits = {slot, "minimal"} if role == "fallback" else {slot}
+            if loaded[name].manifest.slot not in fits:
+                path = root / artifacts.SERVING
+                raise ArtifactError(
+                    f"{path}: {name} cannot be {role} of slot {slot}; {artifacts.CURE}"
+                )
     return {
         slot: {role: loaded[name] for role, name in roles.items()}
         for slot, roles in serving.items()
