@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 BATCH = 500
+CORE = "bedrooms bathrooms sqft_living sqft_lot floors sqft_above sqft_basement zipcode"
 SECONDS = 30
 
 
@@ -59,7 +60,10 @@ def main() -> None:
         homes = read_homes(options.file)
     except (OSError, ValueError) as error:
         sys.exit(f"{options.file}: {error}")
-    path = "/v1/predict/minimal" if options.minimal else "/v1/predict"
+    path = "/v1/predict"
+    if options.minimal:
+        path += "/minimal"
+        homes = [{name: home[name] for name in CORE.split()} for home in homes]
     url = f"{options.url.rstrip('/')}{path}?interval={options.interval}"
     print(f"{'ZIPCODE':<8}{'SQFT':>7}{'PRICE':>13}{'LOW':>13}{'HIGH':>13}  CONFIDENCE")
     for start in range(0, len(homes), BATCH):

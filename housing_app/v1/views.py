@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, current_app, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from housing_app import demographics
 from housing_app.errors import Problem
@@ -36,10 +37,16 @@ def _predict(slot: Slot) -> dict[str, Any]:
 
 
 def _body() -> bytes:
-    body = request.get_data(cache=False)
-    if request.content_length is None:
-        # A chunked body is cut at the limit without a word; reading on answers 413.
-        request.stream.read(1)
+    try:
+        if request.content_length is not None:
+            return request.get_data(cache=False)
+        # Chunked: Werkzeug would cut the body at the limit without a word.
+        limit: int = current_app.config["MAX_CONTENT_LENGTH"]
+        body: bytes = request.environ["wsgi.input"].read(limit + 1)
+    except OSError:
+        raise Problem("bad-request", "the body ended early or is badly cut") from None
+    if len(body) > limit:
+        raise RequestEntityTooLarge
     return body
 
 
