@@ -1,0 +1,200 @@
+"""The documents say what the code does, and leave nothing out."""
+
+import ast
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from housing_app import errors
+from housing_app.config import ROOT
+from housing_app.training import census
+from housing_app.valuation import artifacts
+
+sys.path.insert(0, str(Path(__file__).parent))  # whatever pytest's import mode
+
+import write_docs
+from doc_tables import manifests, read, reference
+
+HAND_WRITTEN = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("data/*.md"), *ROOT.glob("docs/**/*.md")]
+)
+
+
+def section(document: str, heading: str) -> str:
+    return read(document).split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+# --- what is generated is up to date --------------------------------------------------
+
+
+@pytest.mark.parametrize("document", write_docs.DOCUMENTS)
+def test_tables_figures_and_printed_answers_are_what_the_code_gives(document, app):
+    wanted = write_docs.renewed(document, app)
+    assert read(document) == wanted, "run `python tests/write_docs.py`"
+
+
+def test_readme_shows_the_curl_that_make_run_prints(monkeypatch, capsys):
+    for name in ("PORT", "BIND"):
+        monkeypatch.delenv(name, raising=False)
+    runpy.run_path(str(ROOT / "gunicorn.conf.py"))["when_ready"](None)
+    (curl,) = re.findall(r"curl .*", capsys.readouterr().out)
+    assert f"$ {curl}\n" in read("README.md")
+
+
+def test_the_reference_figures_are_what_the_script_prints(
+    sales_csv, reference_demographics_csv, reference_columns_json
+):
+    judge = runpy.run_path(str(ROOT / "benchmarks" / "reference_knn.py"))["judge"]
+    columns = json.loads(reference_columns_json.read_text())
+    stored = reference()
+    found = judge(sales_csv, reference_demographics_csv, columns, stored["cut"])
+    assert found["overall"] == pytest.approx(stored["overall"], abs=0.002)
+    assert found["sales_sha256"] == stored["sales_sha256"]
+
+
+def test_reference_and_models_are_judged_on_the_same_sales():
+    stored = reference()
+    keys = ("cut", "train_rows", "from", "to")
+    for manifest in manifests():
+        later = manifest.metrics["out_of_time"]
+        assert {k: later[k] for k in keys} == {k: stored[k] for k in keys}
+        assert later["overall"]["n"] == stored["overall"]["n"]
+        assert manifest.training["sha256"] == stored["sales_sha256"]
+
+
+def test_counts_in_the_text_are_those_of_the_models():
+    champion = manifests()[0]
+    later = champion.metrics["out_of_time"]
+    readme, accuracy = read("README.md"), read("docs/accuracy.md")
+    assert f"Judged on {later['overall']['n']:,} sales" in readme
+    assert f"know {len(champion.zipcodes)} zipcodes" in readme
+    for count in (later["train_rows"], later["overall"]["n"]):
+        assert f"{count:,}" in accuracy
+    assert f"all {champion.training['rows']:,} sales" in accuracy
+
+
+# --- nothing is left out --------------------------------------------------------------
+
+
+def commands(group: click.Group, path: str = "flask") -> list[str]:
+    """Return our commands; Flask's own are documented by Flask."""
+    found = []
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += commands(command, f"{path} {name}")
+        elif command.callback.__module__.startswith("housing_app"):
+            found.append(f"{path} {name}")
+    return found
+
+
+def test_every_command_is_in_the_readme(app):
+    documented = re.findall(r"^\| `(flask [a-z ]*[a-z])", read("README.md"), re.M)
+    assert sorted(documented) == sorted(commands(app.cli))
+
+
+def test_every_route_is_in_the_api_document(app):
+    rules = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    documented = re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", read("docs/api.md"), re.M)
+    assert set(documented) == rules
+
+
+def test_every_problem_is_in_the_api_document():
+    rows = re.findall(
+        r"^\| `/problems/([a-z-]+)` \| (\d+) \| (.*?) \|", read("docs/api.md"), re.M
+    )
+    assert rows == [(k, str(v.status), v.title) for k, v in errors.PROBLEMS.items()]
+
+
+def warning_codes() -> set[str]:
+    """Return the codes that the source hands to `warn` or puts under "code"."""
+    found: set[Any] = set()
+    for path in (ROOT / "housing_app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "warn":
+                found.add(getattr(node.args[1], "value", None))
+            elif isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if getattr(key, "value", None) == "code":
+                        found.add(getattr(value, "value", None))
+    return found - {None}
+
+
+def test_every_warning_is_in_the_api_document():
+    rows = re.findall(r"^\| `([a-z-]+)` \|", section("docs/api.md", "Warnings"), re.M)
+    assert len(warning_codes()) > 5
+    assert set(rows) == warning_codes()
+
+
+def test_every_manifest_field_is_in_the_architecture_document():
+    lines = re.findall(
+        r"^\| (.*?) \|", section("docs/architecture.md", "Artifacts"), re.M
+    )
+    named = re.findall(r"`(\w+)`", " ".join(lines))
+    assert sorted(named) == sorted(artifacts.Manifest.__dataclass_fields__)
+
+
+def test_the_data_document_lists_the_columns_in_order():
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \|$", read("data/README.md"), re.M)
+    first, *others = read("data/zipcode_demographics.csv").splitlines()
+    assert [name for name, _ in rows] == first.split(",")
+    assert f"{len(others):,} U.S. zipcodes" in read("data/README.md")
+    inputs = {name for name, used in rows if used == "yes"}
+    assert inputs == set(census.MODEL_COLUMNS)
+    assert inputs == {name for m in manifests() for name in m.demographics}
+
+
+# --- links and paths ------------------------------------------------------------------
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a document's headings."""
+    heads = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in heads}
+
+
+@pytest.mark.parametrize("path", HAND_WRITTEN, ids=lambda p: str(p.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (path.parent / name).resolve() if name else path
+        assert found.exists(), target
+        assert ROOT in (found, *found.parents), f"{target} leaves the repository"
+        assert not anchor or anchor in anchors(found), target
+
+
+def test_every_document_is_reached_from_the_readme():
+    reached, left = set(), [ROOT / "README.md"]
+    while left:
+        path = left.pop()
+        if path.suffix == ".md" and path not in reached:
+            reached.add(path)
+            for target in re.findall(r"\]\(([^)#\s]+)", path.read_text("utf-8")):
+                left.append((path.parent / target).resolve())
+    assert set(HAND_WRITTEN) - reached == set()
+
+
+def test_no_file_names_a_path_of_the_workplace_it_was_made_in():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: cannot tell which files are the project's")
+    listed = subprocess.check_output(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        text=True,
+    )
+    private = re.compile(rb"(?<![\w.])/(?:work|opt/pypi)/\w")
+    paths = [ROOT / name for name in listed.split("\0") if name]
+    named = [p for p in paths if p.is_file() and private.search(p.read_bytes())]
+    assert named == []
