@@ -1,7 +1,7 @@
 """The settings: one table, read from the environment and nowhere else."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,14 +148,16 @@ SETTINGS = (
 )
 
 
-def load(environ: Mapping[str, str]) -> dict[str, Any]:
+def load(
+    environ: Mapping[str, str], settings: Sequence[Setting] = SETTINGS
+) -> dict[str, Any]:
     """Return every setting's value; an empty variable counts as unset.
 
     Raises ConfigError that names every bad setting at once.
     """
     values: dict[str, Any] = {}
     wrong: list[str] = []
-    for setting in SETTINGS:
+    for setting in settings:
         text = environ.get(setting.name, "").strip() or setting.default
         try:
             values[setting.name] = setting.cast(text)
@@ -166,13 +168,16 @@ def load(environ: Mapping[str, str]) -> dict[str, Any]:
         wrong.append("RATE_LIMIT: off is not allowed with HOUSING_ENV=production")
     if wrong:
         raise ConfigError("; ".join(wrong))
-    values["BIND"] = values["BIND"] or f"127.0.0.1:{values['PORT']}"
+    if not values.get("BIND") and "PORT" in values:
+        values["BIND"] = f"127.0.0.1:{values['PORT']}"
     return values
 
 
-def masked(values: Mapping[str, Any]) -> dict[str, str]:
+def masked(
+    values: Mapping[str, Any], settings: Sequence[Setting] = SETTINGS
+) -> dict[str, str]:
     """Return the settings as text, secrets hidden."""
     return {
         s.name: "********" if s.secret and values[s.name] else str(values[s.name])
-        for s in SETTINGS
+        for s in settings
     }

@@ -119,7 +119,7 @@ def _records(
         record = dict(zip(header, line, strict=True))
         # Spreadsheets drop the leading zeros of the north-east and append ".0".
         zipcode = record[KEY].strip().removesuffix(".0").zfill(5)
-        if not record[KEY].strip() or not re.fullmatch(r"[0-9]{5}", zipcode):
+        if not re.fullmatch(r"[0-9]{5}", zipcode) or zipcode == "00000":
             raise DemographicsError(
                 f"{path}, line {number}: {record[KEY]!r} is not a zipcode"
             )

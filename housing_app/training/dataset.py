@@ -109,10 +109,9 @@ def _reasons(table: pd.DataFrame) -> list[str]:
         values = pd.to_numeric(text, errors="coerce")
         refuse(values.isna() & text.notna(), f"{feature.name} is not a number")
         table[feature.name] = values
-        found = values.notna() & ~values.between(feature.low, feature.high)
-        if feature.zero:
-            found &= values != 0
-        refuse(found, f"{feature.name} is not {feature.low:g} to {feature.high:g}")
+        for row in np.flatnonzero(values.notna()).tolist():
+            if why := feature.refuse(values.iloc[row]):
+                reasons[row].append(f"{feature.name} {why}")
     return ["; ".join(why) for why in reasons]
 
 

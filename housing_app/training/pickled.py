@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from skops import io as skops_io
 
 from housing_app.demographics import Demographics
@@ -25,7 +27,11 @@ from housing_app.valuation.kinds.sklearn import TRUSTED
 from housing_app.valuation.predictor import Predictor
 
 _TOLERANCE = 1e-9
-_SCALERS = {"RobustScaler": "center_", "StandardScaler": "mean_"}
+# Scalers the knn kind can do: where they keep the middle, and what switches it off.
+_SCALERS = {
+    "RobustScaler": ("center_", "with_centering"),
+    "StandardScaler": ("mean_", "with_mean"),
+}
 
 
 def convert(
@@ -54,7 +60,7 @@ def convert(
     made = load_fitted(
         describe(recipe, sales, fitted, name=name, version=version), files
     )
-    notes = _compare(made, rows, expected)
+    notes = _compare(made, rows, expected, pickled)
     errors = np.log(sales.prices / expected)
     calibration = intervals.calibrate(errors, np.ones(len(errors)))
     manifest = replace(made.manifest, interval=calibration.to_json())
@@ -69,7 +75,11 @@ def convert(
         "not kept: which sales it was trained on, so its accuracy here is no forecast",
         "added: ranges calibrated on the sales given, medians for unknown fields",
     ]
-    golden = with_golden(final, examples, demographics)
+    try:
+        golden = with_golden(final, examples, demographics)
+    except ArithmeticError:
+        text = f"{pickled}: gives an example home a price that is no positive number"
+        raise ArtifactError(text) from None
     return replace(final.manifest, metrics=metrics, golden=golden), files, notes
 
 
@@ -78,6 +88,10 @@ def _unpickle(path: Path) -> Any:
         estimator = pickle.loads(path.read_bytes())  # noqa: S301 - --trust-pickle
     except Exception as error:  # whatever a foreign file makes it raise
         raise ArtifactError(f"{path}: does not unpickle ({error})") from None
+    try:
+        check_is_fitted(estimator)
+    except (TypeError, NotFittedError):
+        raise ArtifactError(f"{path}: holds no fitted regressor") from None
     if not hasattr(estimator, "predict"):
         raise ArtifactError(f"{path}: holds no fitted regressor")
     return estimator
@@ -93,9 +107,10 @@ def _as_knn(estimator: Any) -> tuple[dict[str, bytes], dict[str, Any]] | None:
     euclidean = neighbours.effective_metric_ == "euclidean"
     if middle is None or not euclidean or neighbours.weights not in _WEIGHTS:
         return None
+    center = getattr(scaler, middle[0]) if getattr(scaler, middle[1]) else None
+    scale = scaler.scale_
     points = np.asarray(neighbours._fit_X, dtype=np.float64)
     nothing, whole = np.zeros(points.shape[1]), np.ones(points.shape[1])
-    center, scale = getattr(scaler, middle, None), scaler.scale_
     arrays = {
         "points.npy": points,
         "prices.npy": np.asarray(neighbours._y, dtype=np.float64).ravel(),
@@ -131,12 +146,20 @@ def _predict(
 ) -> FloatArray:
     table = pd.DataFrame(rows, columns=list(columns))
     try:
-        return np.asarray(estimator.predict(table), dtype=np.float64).ravel()
+        prices = np.asarray(estimator.predict(table), dtype=np.float64).ravel()
     except ValueError as error:
-        raise ArtifactError(f"{path}: cannot value the sales: {error}") from None
+        text = " ".join(str(error).split())
+        raise ArtifactError(f"{path}: cannot value the sales: {text}") from None
+    if not (prices > 0).all():
+        raise ArtifactError(
+            f"{path}: values {(~(prices > 0)).sum()} sales at 0 or less"
+        )
+    return prices
 
 
-def _compare(made: Predictor, rows: FloatArray, expected: FloatArray) -> list[str]:
+def _compare(
+    made: Predictor, rows: FloatArray, expected: FloatArray, path: Path
+) -> list[str]:
     """Compare row by row; only exact ties among neighbours may differ."""
     found = np.exp(made.model.log_prices(rows))
     differs = ~np.isclose(found, expected, rtol=_TOLERANCE, atol=0)
@@ -146,8 +169,8 @@ def _compare(made: Predictor, rows: FloatArray, expected: FloatArray) -> list[st
     if (differs & ~tied).any():
         row = int(np.flatnonzero(differs & ~tied)[0])
         raise ArtifactError(
-            f"row {row} of the sales: the converted model gives {found[row]:.2f}, the "
-            f"pickled one {expected[row]:.2f}; nothing was written"
+            f"{path}: sale {row + 1} gets {found[row]:.2f} converted and "
+            f"{expected[row]:.2f} before; nothing was written"
         )
     same = int((~differs).sum())
     notes = [f"kept: the same price on {same:,} of {len(rows):,} homes"]

@@ -98,7 +98,9 @@ def read_manifest(directory: Path) -> Manifest:
         raise ArtifactError(f"{path}: {place}: {error.message[:200]!r}; {CURE}")
     manifest = Manifest(**{name: stored[name] for name in expected})
     if directory.name != manifest.id:
-        raise ArtifactError(f"{path}: describes {manifest.id}, not {directory.name}")
+        raise ArtifactError(
+            f"{path}: describes {manifest.id}, not {directory.name}; {CURE}"
+        )
     return manifest
 
 

@@ -59,6 +59,8 @@ class Neighbours:
 
     def tied(self, rows: FloatArray) -> npt.NDArray[np.bool_]:
         """Return for which rows the k-th and the next neighbour are equally far."""
+        if not len(rows):
+            return np.zeros(0, dtype=bool)
         ask = min(self._k + 1, self._tree.n)
         distance, _ = self._tree.query((rows - self._center) / self._scale, k=ask)
         distance = distance.reshape(len(rows), -1)

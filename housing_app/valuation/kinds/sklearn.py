@@ -40,7 +40,10 @@ class Pipeline:
 
     def log_prices(self, rows: FloatArray) -> FloatArray:
         """Return log prices."""
-        predicted = np.asarray(self._estimator.predict(rows), dtype=np.float64)
+        with warnings.catch_warnings():
+            # Rows are in the manifest's order; the estimator may have seen a table.
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            predicted = np.asarray(self._estimator.predict(rows), dtype=np.float64)
         return predicted if self._log_target else np.asarray(np.log(predicted))
 
 
@@ -50,8 +53,6 @@ def load(directory: Path, manifest: Mapping[str, Any]) -> "PriceModel":
     from skops import io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    # Rows are arrays in the manifest's order; the estimator may have seen a table.
-    warnings.filterwarnings("ignore", "X does not have valid feature names")
     path = directory / FILES[0]
     try:
         estimator = io.load(path, trusted=list(TRUSTED))

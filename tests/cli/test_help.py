@@ -1,0 +1,57 @@
+"""Every command explains itself."""
+
+import click
+import pytest
+
+from housing_app.cli import demographics, model, service
+
+
+def walk(command, *path):
+    yield (*path, command.name), command
+    for child in getattr(command, "commands", {}).values():
+        yield from walk(child, *path, command.name)
+
+
+COMMANDS = [
+    found
+    for top in (model.group, demographics.group, *service.COMMANDS)
+    for found in walk(top)
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS]
+)
+def test_a_command_has_help(run, path, command):
+    text = run.ok(*path, "--help")
+    first_line = command.help.splitlines()[0]
+    assert first_line in text
+    assert first_line.endswith((".", "(JSON)."))
+
+
+def test_every_command_of_the_package_is_registered(app):
+    tops = {path[0] for path, _ in COMMANDS}
+    assert tops == {"model", "demographics", "health", "info", "value", "config"}
+    assert tops <= set(app.cli.commands)
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [(p, c) for p, c in COMMANDS if isinstance(c, click.Group)],
+    ids=lambda x: x[0] if isinstance(x, tuple) else "",
+)
+def test_a_group_lists_its_commands(run, path, group):
+    text = run.ok(*path, "--help")
+    assert all(f"\n  {name} " in text for name in group.commands)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("model", "nonsense"), ("model", "train"), ("model", "train", "--kind", "magic"),
+     ("value", "--slot", "luxury"), ("value", "--interval", "0.95"), ("health", "x"),
+     ("demographics", "build", "--output", "/")],
+)  # fmt: skip
+def test_a_wrong_call_exits_with_2_and_says_how_to_call(run, arguments):
+    lines = run.fails(*arguments, code=2)
+    assert lines[0].startswith("Usage: ")
+    assert lines[-1].startswith("Error: ")

@@ -1,0 +1,193 @@
+"""The settings table: casts, defaults, and errors that name the setting."""
+
+from pathlib import Path
+
+import pytest
+
+from housing_app import config
+from housing_app.config import ROOT, SETTINGS, ConfigError, Setting
+
+NAMES = [setting.name for setting in SETTINGS]
+
+
+def loaded(**environ):
+    return config.load(environ)
+
+
+def error_of(**environ):
+    with pytest.raises(ConfigError) as caught:
+        config.load(environ)
+    return str(caught.value)
+
+
+def test_names_are_unique_and_written_as_environment_variables():
+    assert len(set(NAMES)) == len(NAMES)
+    assert all(name.isupper() for name in NAMES)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=NAMES)
+def test_a_setting_has_help_and_a_default_its_own_cast_takes(setting):
+    assert setting.help.endswith(".")
+    setting.cast(setting.default)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("HOUSING_ENV", "development"),
+        ("MODEL_DIR", ROOT / "model"),
+        ("DEMOGRAPHICS_CSV", ROOT / "data" / "zipcode_demographics.csv"),
+        ("RATE_LIMIT", "100/minute"),
+        ("MAX_RECORDS", 1000),
+        ("MAX_CONTENT_LENGTH", 2_000_000),
+        ("REFUSE_OUTSIDE_AREA", False),
+        ("LOG_LEVEL", "info"),
+        ("PORT", 8000),
+        ("BIND", "127.0.0.1:8000"),
+        ("WORKERS", 2),
+    ],
+)
+def test_an_empty_environment_gives_the_default(name, expected):
+    assert loaded()[name] == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_variable_counts_as_unset(name, text):
+    assert config.load({name: text}) == loaded()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("HOUSING_ENV", "production", "production"),
+        ("HOUSING_ENV", "Production", "production"),
+        ("MODEL_DIR", "other", ROOT / "other"),
+        ("MODEL_DIR", "/srv/models", Path("/srv/models")),
+        ("DEMOGRAPHICS_CSV", "/srv/zip.csv", Path("/srv/zip.csv")),
+        ("RATE_LIMIT", "off", "off"),
+        ("RATE_LIMIT", "OFF", "off"),
+        ("RATE_LIMIT", "5/second", "5/second"),
+        ("RATE_LIMIT", "100000/day", "100000/day"),
+        ("MAX_RECORDS", "1", 1),
+        ("MAX_RECORDS", "100000", 100_000),
+        ("MAX_RECORDS", " 20 ", 20),
+        ("MAX_CONTENT_LENGTH", "1000", 1_000),
+        ("REFUSE_OUTSIDE_AREA", "true", True),
+        ("REFUSE_OUTSIDE_AREA", "YES", True),
+        ("REFUSE_OUTSIDE_AREA", "1", True),
+        ("REFUSE_OUTSIDE_AREA", "no", False),
+        ("REFUSE_OUTSIDE_AREA", "0", False),
+        ("LOG_LEVEL", "DEBUG", "debug"),
+        ("PORT", "65535", 65_535),
+        ("BIND", "0.0.0.0:80", "0.0.0.0:80"),
+        ("BIND", "[::1]:8000", "[::1]:8000"),
+        ("BIND", "localhost:65535", "localhost:65535"),
+        ("WORKERS", "8", 8),
+    ],
+)
+def test_a_variable_is_cast_to_its_value(name, text, value):
+    found = config.load({name: text})[name]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("HOUSING_ENV", "staging"),
+        ("RATE_LIMIT", "0/minute"),
+        ("RATE_LIMIT", "100"),
+        ("RATE_LIMIT", "100/week"),
+        ("RATE_LIMIT", "-1/minute"),
+        ("RATE_LIMIT", "100/minute;1/day"),
+        ("MAX_RECORDS", "0"),
+        ("MAX_RECORDS", "100001"),
+        ("MAX_RECORDS", "1e3"),
+        ("MAX_RECORDS", "ten"),
+        ("MAX_RECORDS", "1.5"),
+        ("MAX_RECORDS", "9" * 5_000),
+        ("MAX_RECORDS", "١٠"),
+        ("MAX_CONTENT_LENGTH", "999"),
+        ("MAX_CONTENT_LENGTH", "2MB"),
+        ("REFUSE_OUTSIDE_AREA", "maybe"),
+        ("REFUSE_OUTSIDE_AREA", "2"),
+        ("LOG_LEVEL", "loud"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("BIND", "8000"),
+        ("BIND", "127.0.0.1"),
+        ("BIND", "127.0.0.1:0"),
+        ("BIND", "127.0.0.1:99999"),
+        ("BIND", "127.0.0.1:8000 --preload"),
+        ("BIND", "::1:8000"),
+        ("WORKERS", "0"),
+        ("WORKERS", "257"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line_that_names_the_setting(name, text):
+    error = error_of(**{name: text})
+    assert error.startswith(f"{name}: ")
+    assert len(error.splitlines()) == 1
+
+
+def test_every_bad_setting_is_named_at_once():
+    error = error_of(PORT="x", WORKERS="y", LOG_LEVEL="z", MAX_RECORDS="20")
+    found = [name for name in NAMES if f"{name}: " in error]
+    assert found == ["LOG_LEVEL", "PORT", "WORKERS"]
+
+
+def test_variables_that_are_no_settings_are_ignored():
+    assert loaded(HOME="/root", PORTS="x") == loaded()
+
+
+def test_the_port_is_that_of_the_address_unless_an_address_is_given():
+    assert loaded(PORT="9000")["BIND"] == "127.0.0.1:9000"
+    assert loaded(PORT="9000", BIND="0.0.0.0:80")["BIND"] == "0.0.0.0:80"
+
+
+def test_production_needs_a_rate_limit():
+    assert "RATE_LIMIT" in error_of(HOUSING_ENV="production", RATE_LIMIT="off")
+    assert loaded(HOUSING_ENV="production")["RATE_LIMIT"] == "100/minute"
+
+
+def whole(text):
+    if not text.isdigit():
+        raise ValueError("a whole number")
+    return int(text)
+
+
+TABLE = (
+    Setting("HOUSING_ENV", str, "development", "Profile."),
+    Setting("RATE_LIMIT", str, "off", "Limit."),
+    Setting("PORT", whole, "8000", "Port."),
+    Setting("BIND", str, "", "Address."),
+    Setting("TOKEN", str, "", "Secret.", secret=True),
+    Setting("PIN", whole, "0", "Secret number.", secret=True),
+)
+
+
+def test_a_secret_is_masked_and_nothing_else():
+    values = config.load({"TOKEN": "hunter2", "PORT": "81"}, TABLE)
+    shown = config.masked(values, TABLE)
+    assert shown["TOKEN"] == "********"
+    assert shown["PORT"] == "81"
+    assert values["TOKEN"] == "hunter2"
+
+
+def test_a_secret_that_is_not_set_is_shown_as_empty():
+    shown = config.masked(config.load({}, TABLE), TABLE)
+    assert shown["TOKEN"] == ""
+
+
+def test_a_bad_secret_is_not_repeated_in_the_error():
+    with pytest.raises(ConfigError) as caught:
+        config.load({"PIN": "hunter2"}, TABLE)
+    assert str(caught.value) == "PIN: its value is not a whole number"
+
+
+def test_shown_values_are_text():
+    shown = config.masked(loaded())
+    assert shown["MODEL_DIR"] == str(ROOT / "model")
+    assert shown["REFUSE_OUTSIDE_AREA"] == "False"

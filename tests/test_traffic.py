@@ -1,0 +1,328 @@
+"""Which model answers, and what happens when it cannot."""
+
+import dataclasses
+import json
+import shutil
+from itertools import islice
+
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+
+from housing_app import demographics, traffic
+from housing_app.config import ROOT
+from housing_app.valuation import features, predictor
+from housing_app.valuation.errors import OutsideArea, ValuationError
+
+
+class Model:
+    """Answers one number for every row, or raises."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def log_prices(self, rows):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return np.full(len(rows), self.answer)
+
+
+def failing(model, answer=None):
+    broken = Model(RuntimeError("broken") if answer is None else answer)
+    return dataclasses.replace(model, model=broken)
+
+
+@pytest.fixture
+def slots(app):
+    """Hand out the models in service; whatever a test installs is undone."""
+    found = {
+        slot: {role: predictor.current(slot, role) for role in ("champion", "fallback")}
+        for slot in features.SLOTS
+    }
+    yield found
+    for slot, roles in found.items():
+        predictor.install(slot, roles)
+
+
+@pytest.fixture
+def broken(slots):
+    """The champions of both slots raise."""
+    for slot, roles in slots.items():
+        predictor.install(slot, roles | {"champion": failing(roles["champion"])})
+
+
+@pytest.fixture
+def homes(example_homes):
+    day = predictor.current("full").valuation_date
+    return features.homes(example_homes, day)
+
+
+# --- the fallback -------------------------------------------------------------------
+
+
+def test_the_fallback_answers_for_a_champion_that_raises(
+    client, broken, slots, example_homes
+):
+    answer = client.post("/v1/predict", json={"records": example_homes})
+    assert answer.status_code == 200
+    fallback = slots["full"]["fallback"].manifest
+    assert answer.json["model"] == {
+        "name": fallback.name,
+        "version": fallback.version,
+        "variant": "fallback",
+    }
+    assert len(answer.json["predictions"]) == len(example_homes)
+    for found in answer.json["predictions"]:
+        assert "fallback-model" in [warning["code"] for warning in found["warnings"]]
+        assert 0 < found["low"] < found["price"] < found["high"]
+
+
+def test_the_fallbacks_prices_are_its_own(broken, slots, homes):
+    answer = traffic.value("full", homes, 0.9)
+    model = slots["full"]["fallback"]
+    rows = demographics.current().join(homes.zipcodes, model.demographics)
+    assert answer.variant == "fallback"
+    assert answer.valuations.prices.tolist() == model.value(homes, rows).prices.tolist()
+
+
+def test_the_fallback_of_the_minimal_slot_answers_too(client, broken, home):
+    core = [feature.name for feature in features.slot_features("minimal")]
+    sent = {name: home[name] for name in [*core, "zipcode"]}
+    answer = client.post("/v1/predict/minimal", json=sent)
+    assert answer.status_code == 200
+    assert answer.json["model"]["variant"] == "fallback"
+
+
+def test_a_fallback_lists_every_field_that_was_sent_as_unknown(client, broken, home):
+    answer = client.post("/v1/predict", json=home | {"grade": None, "bedrooms": None})
+    assert answer.json["predictions"][0]["missing"] == ["bedrooms", "grade"]
+
+
+def test_a_fallback_warns_of_what_the_champion_would_have_warned(client, broken, home):
+    sent = home | {"sqft_above": 9, "zipcode": "10001"}
+    found = client.post("/v1/predict", json=sent).json["predictions"][0]
+    codes = {warning["code"] for warning in found["warnings"]}
+    assert {"areas-do-not-add-up", "zipcode-outside-training-area"} <= codes
+    assert found["confidence"] == "low"
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), 1e6])
+def test_a_champion_that_gives_no_number_counts_as_failed(slots, homes, price):
+    roles = slots["full"]
+    predictor.install(
+        "full", roles | {"champion": failing(roles["champion"], answer=price)}
+    )
+    assert traffic.value("full", homes, 0.9).variant == "fallback"
+
+
+def test_a_failure_is_counted_against_the_champion_and_an_answer_for_the_fallback(
+    client, broken, home
+):
+    def counts():
+        errors = {"model": "lightgbm-full", "version": "1"}
+        answers = {
+            "model": "knn-minimal",
+            "version": "1",
+            "variant": "fallback",
+            "endpoint": "full",
+        }
+        return [
+            REGISTRY.get_sample_value("prediction_errors_total", errors) or 0,
+            REGISTRY.get_sample_value("prediction_requests_total", answers) or 0,
+        ]
+
+    before = counts()
+    for _ in range(3):
+        client.post("/v1/predict", json=home)
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [3, 3]
+
+
+def test_a_failure_is_logged_with_the_models_id(client, broken, home, capsys):
+    capsys.readouterr()
+    answer = client.post("/v1/predict", json=home)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    error = next(line for line in lines if line["level"] == "error")
+    assert error["model"] == "lightgbm-full-1"
+    assert error["request_id"] == answer.json["request_id"]
+    assert "broken" in error["exception"]
+
+
+def test_a_champion_that_recovers_answers_again(client, slots, broken, home):
+    assert client.post("/v1/predict", json=home).json["model"]["variant"] == "fallback"
+    predictor.install("full", slots["full"])
+    assert client.post("/v1/predict", json=home).json["model"]["variant"] == "champion"
+
+
+def test_without_a_fallback_the_error_is_the_callers(slots, homes):
+    predictor.install("full", {"champion": failing(slots["full"]["champion"])})
+    with pytest.raises(RuntimeError, match="broken"):
+        traffic.value("full", homes, 0.9)
+
+
+# --- refusing -----------------------------------------------------------------------
+
+
+def test_homes_outside_the_area_are_refused_by_position(app, homes):
+    moved = homes._replace(zipcodes=["10001", *homes.zipcodes[1:-1], "00000"])
+    with pytest.raises(OutsideArea) as refusal:
+        traffic.value("full", moved, 0.9, refuse_outside=True)
+    assert refusal.value.positions == [0, len(moved.zipcodes) - 1]
+    assert len(traffic.value("full", moved, 0.9).valuations.prices) == 20
+
+
+def test_a_slot_without_a_model_is_not_ready(slots, homes):
+    predictor.install("full", {})
+    with pytest.raises(traffic.NotReady):
+        traffic.value("full", homes, 0.9)
+
+
+# --- what is refused at the door ----------------------------------------------------
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A copy of the shipped models to spoil."""
+    return shutil.copytree(ROOT / "model", tmp_path / "model")
+
+
+@pytest.fixture(scope="session")
+def few_zipcodes(tmp_path_factory):
+    """The head of the shipped demographics: all columns, read in no time."""
+    with (ROOT / "data" / "zipcode_demographics.csv").open() as file:
+        head = list(islice(file, 5))
+    path = tmp_path_factory.mktemp("data") / "few.csv"
+    path.write_text("".join(head))
+    return path
+
+
+@pytest.fixture
+def installing(slots, models, few_zipcodes):
+    """Install the copy, spoilt or not, and give the shipped table back after."""
+    table = demographics.current()
+
+    def install(csv=few_zipcodes):
+        traffic.install({"MODEL_DIR": models, "DEMOGRAPHICS_CSV": csv})
+
+    yield install
+    demographics.install(table)
+
+
+def edit(path, change):
+    stored = json.loads(path.read_text())
+    change(stored)
+    path.write_text(json.dumps(stored))
+
+
+def test_a_copy_of_the_shipped_models_is_taken(slots, installing):
+    installing()
+    assert predictor.current("full") is not slots["full"]["champion"]
+
+
+# What an editor, a bad copy or a mix-up leaves behind, and what must be named.
+TAMPERED = {
+    "no range": ("interval", {}),
+    "a range of nothing": ("interval.multipliers", [1]),
+    "a level missing": ("interval.multipliers", {"0.9": [-0.1, 0.1]}),
+    "a deviation in words": ("interval.fsd", "wide"),
+    "no golden rows": ("golden", []),
+    "golden rows of words": ("golden", ["x"]),
+    "a golden home of one number": ("golden.0.home", 1),
+    "a golden price changed": ("golden.0.expected", [1, 1, 1]),
+    "a date in words": ("valuation_date", "soon"),
+    "no training facts": ("training", {}),
+    "no row count": ("training", {"from": "2014-05-02", "to": "2015-03-31"}),
+    "no metrics": ("metrics", {}),
+    "no holdout": ("metrics.out_of_time", {}),
+    "a zipcode without facts": ("zipcodes.98004", {}),
+    "no medians": ("fill", {}),
+    "no ranges": ("ranges", {}),
+    "an unknown feature": ("features.0", "nonsense"),
+    "an unknown kind": ("kind", "magic"),
+    "another kind": ("kind", "knn"),
+    "another slot": ("slot", "other"),
+    "another name": ("name", "other"),
+    "another version": ("version", 7),
+    "another format": ("format", 2),
+    "no files": ("files", {}),
+    "a file elsewhere": ("files", {"../serving.json": "00"}),
+    "an unknown column": ("demographics.0", "nope"),
+    "features of another type": ("features", "all"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_a_tampered_manifest_is_refused_by_name(slots, models, installing, what):
+    place, content = TAMPERED[what]
+    artifact = models / "lightgbm-full-1"
+
+    def change(stored):
+        *path, last = place.split(".")
+        for name in path:
+            stored = stored[int(name) if isinstance(stored, list) else name]
+        stored[int(last) if isinstance(stored, list) else last] = content
+
+    edit(artifact / "manifest.json", change)
+    with pytest.raises(ValuationError) as refusal:
+        installing()
+    assert str(artifact) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    for slot, roles in slots.items():
+        assert predictor.current(slot) is roles["champion"], "the old one must serve on"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s.clear(),
+        lambda s: s.pop("full"),
+        lambda s: s["full"].pop("champion"),
+        lambda s: s["full"].update(champion="../model/lightgbm-full-1"),
+        lambda s: s["full"].update(champion="nope-1"),
+        lambda s: s["full"].update(champion=1),
+        lambda s: s["minimal"].update(champion="lightgbm-full-1"),
+        lambda s: s["full"].update(champoin="lightgbm-full-1"),
+        lambda s: s.update(spare=s["full"]),
+        lambda s: s.update(full=["lightgbm-full-1"]),
+    ],
+    ids=[
+        "empty",
+        "a slot gone",
+        "no champion",
+        "a path",
+        "no such artifact",
+        "a number",
+        "a full model in the minimal slot",
+        "a role misspelt",
+        "a slot too many",
+        "a list",
+    ],
+)
+def test_a_serving_json_that_cannot_be_served_is_refused(models, installing, change):
+    edit(models / "serving.json", change)
+    with pytest.raises(ValuationError) as refusal:
+        installing()
+    assert str(models) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_artifact_under_another_name_is_refused(models, installing):
+    (models / "lightgbm-full-1").rename(models / "lightgbm-full-9")
+    serve = {"champion": "lightgbm-full-9"}
+    edit(models / "serving.json", lambda stored: stored["full"].update(serve))
+    with pytest.raises(ValuationError, match="lightgbm-full-9"):
+        installing()
+
+
+def test_demographics_without_a_column_name_the_column_and_the_model(
+    installing, tmp_path
+):
+    csv = tmp_path / "few.csv"
+    csv.write_text("zipcode,population\n98103,51878\n")
+    with pytest.raises(ValuationError) as refusal:
+        installing(csv)
+    text = str(refusal.value)
+    assert str(csv) in text
+    assert "DEMOGRAPHICS_CSV" in text
+    assert "lightgbm-full-1" in text
+    assert demographics.current().source != str(csv)

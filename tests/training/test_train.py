@@ -1,0 +1,160 @@
+"""Training: judged on later sales, then refit and described."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from training import synthetic
+
+from housing_app.training import dataset
+from housing_app.training.dataset import SalesError
+from housing_app.training.fit import Recipe
+from housing_app.training.train import train
+from housing_app.valuation import artifacts, intervals, predictor
+
+CUT = date(2015, 2, 1)
+RECIPES = {
+    "knn-minimal": Recipe("knn", "minimal"),
+    "lightgbm-minimal": Recipe("lightgbm", "minimal", trees=40),
+    "lightgbm-full": Recipe("lightgbm", "full", trees=40),
+}
+QUICK = Recipe("knn", "minimal", keep_sales=True)
+FIGURES = {"n", "r2", "mdape", "ppe10", "ppe20", "bias", "cod", "prd", "prb"}
+
+
+def trained(recipe, sales, demographics, examples, cut=CUT, **options):
+    name = f"{recipe.kind}-{recipe.slot}"
+    return train(recipe, sales, demographics, examples, name=name, version=1, cut=cut,
+                 **options)  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=RECIPES.values(), ids=RECIPES)
+def made(request, sales, shipped_demographics, examples):
+    """The manifest and files of each recipe."""
+    return trained(request.param, sales, shipped_demographics, examples)
+
+
+def test_a_trained_artifact_is_written_and_loads(made, tmp_path):
+    manifest, files = made
+    model = predictor.load(artifacts.write(tmp_path, manifest, files))
+    assert model.manifest.id == f"{manifest.name}-1"
+
+
+def test_the_manifest_says_what_was_learned_from(made, sales, example_homes):
+    manifest, _ = made
+    first, last = sales.window
+    assert manifest.training["from"] == first.isoformat()
+    assert manifest.training["to"] == manifest.valuation_date == last.isoformat()
+    assert manifest.training["rows"] == len(sales)
+    assert manifest.training["sha256"] == sales.sha256
+    assert set(manifest.zipcodes) == set(synthetic.ZIPCODES)
+    assert len(manifest.golden) == len(example_homes)
+    assert {"numpy", "lightgbm", "scikit-learn"} <= set(manifest.libraries)
+
+
+def test_the_metrics_have_every_part(made, sales):
+    manifest, _ = made
+    metrics = manifest.metrics
+    assert set(metrics) == {"out_of_time", "random_split"}
+    judged = metrics["out_of_time"]
+    assert set(judged) == {"cut", "train_rows", "from", "to", "overall", "coverage",
+                           "by_decile", "by_zipcode", "by_month"}  # fmt: skip
+    assert set(judged["overall"]) == set(metrics["random_split"]) == FIGURES
+    assert judged["cut"] == CUT.isoformat() <= judged["from"]
+    assert judged["train_rows"] + judged["overall"]["n"] == len(sales)
+
+
+def test_the_model_learned_what_the_prices_follow(made):
+    manifest, _ = made
+    # The noise of the synthetic prices alone is 12 %; guessing the median errs by 40 %.
+    overall = manifest.metrics["out_of_time"]["overall"]
+    assert overall["mdape"] < 0.22
+    assert overall["r2"] > 0.5
+    assert abs(overall["bias"]) < 0.1
+
+
+def test_ranges_cover_about_what_they_state_on_later_sales(made):
+    manifest, _ = made
+    coverage = manifest.metrics["out_of_time"]["coverage"]
+    assert set(coverage) == {str(level) for level in intervals.LEVELS}
+    for level, found in coverage.items():
+        # Around 200 sales to calibrate on and as many to judge on.
+        assert found["achieved"] == pytest.approx(float(level), abs=0.12)
+
+
+def test_ranges_of_the_range_table_hold_nearly_all_homes(made, sales):
+    manifest, _ = made
+    living = sales.homes.values[:, 2]
+    low, high = manifest.ranges["sqft_living"]
+    assert np.mean((low <= living) & (living <= high)) >= 0.995
+
+
+def test_the_same_sales_give_the_same_artifact_to_the_last_bit(
+    made, sales, shipped_demographics, examples, tmp_path
+):
+    manifest, files = made
+    again, again_files = trained(
+        RECIPES[manifest.name], sales, shipped_demographics, examples
+    )
+    assert again_files == files
+    texts = [
+        (artifacts.write(tmp_path / root, m, f) / "manifest.json").read_bytes()
+        for root, m, f in (("a", manifest, files), ("b", again, again_files))
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_figures_come_from_sales_the_model_did_not_see(
+    sales, shipped_demographics, examples
+):
+    # Later prices doubled: a model judged on what it was fitted to would not notice.
+    later = ~dataset.before(sales, CUT)
+    prices = np.where(later, 2 * sales.prices, sales.prices)
+    doubled = dataset.Sales(sales.homes, prices, sales.ids, sales.sha256, [])
+    manifest, _ = trained(QUICK, doubled, shipped_demographics, examples)
+    judged = manifest.metrics["out_of_time"]
+    assert judged["overall"]["bias"] == pytest.approx(-0.5, abs=0.06)
+    assert judged["coverage"]["0.9"]["achieved"] < 0.2
+
+
+def test_the_shipped_ranges_are_calibrated_on_the_latest_sales(
+    sales, shipped_demographics, examples
+):
+    later = ~dataset.before(sales, CUT)
+    noise = np.where(later, np.random.default_rng(5).normal(0, 1, len(sales)), 0)
+    noisy = dataset.Sales(sales.homes, sales.prices * np.exp(noise), sales.ids,
+                          sales.sha256, [])  # fmt: skip
+    calm, _ = trained(QUICK, sales, shipped_demographics, examples)
+    wild, _ = trained(QUICK, noisy, shipped_demographics, examples)
+    assert wild.interval["fsd"] > 3 * calm.interval["fsd"]
+
+
+def test_the_reference_split_learns_from_three_quarters(
+    sales, shipped_demographics, examples
+):
+    manifest, _ = trained(QUICK, sales, shipped_demographics, examples,
+                          reference_split=True)  # fmt: skip
+    assert manifest.training["rows"] == dataset.reference_split(len(sales)).sum()
+    split = manifest.metrics["reference_split"]
+    assert set(split) == FIGURES
+    assert split["n"] + manifest.training["rows"] == len(sales)
+
+
+@pytest.mark.parametrize("cut", [date(2014, 6, 1), date(2015, 4, 1), date(2030, 1, 1)])
+def test_a_cut_without_sales_on_both_sides_is_refused_before_any_fit(
+    sales, shipped_demographics, examples, cut
+):
+    with pytest.raises(SalesError) as caught:
+        trained(
+            RECIPES["lightgbm-full"], sales, shipped_demographics, examples, cut=cut
+        )
+    assert cut.isoformat() in str(caught.value)
+
+
+def test_a_later_cut_learns_from_more_sales(sales, shipped_demographics, examples):
+    rows = [
+        trained(QUICK, sales, shipped_demographics, examples, cut=cut)[0]
+        .metrics["out_of_time"]["train_rows"]
+        for cut in (CUT - timedelta(days=31), CUT)
+    ]  # fmt: skip
+    assert rows[0] < rows[1]

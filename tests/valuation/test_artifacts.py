@@ -1,0 +1,158 @@
+"""Artifacts on disk: written whole, and read only when nothing is off."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from housing_app.config import ROOT
+from housing_app.valuation import artifacts
+from housing_app.valuation.artifacts import Manifest
+
+SHIPPED = ROOT / "model" / "lightgbm-full-1"
+MEMBERS = sorted(json.loads((SHIPPED / "manifest.json").read_text()))
+FILES = {"a.npy": b"one", "b.txt": b"two"}
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return artifacts.read_manifest(SHIPPED)
+
+
+def test_a_written_artifact_reads_back_the_same(tmp_path, manifest):
+    directory = artifacts.write(tmp_path, manifest, FILES)
+    assert directory == tmp_path / "lightgbm-full-1"
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
+    found = artifacts.read_manifest(directory)
+    assert found == replace(manifest, files=hashes)
+    artifacts.verify_files(directory, found)
+    assert {p.name for p in directory.iterdir()} == {*FILES, "manifest.json"}
+
+
+def test_the_same_content_is_written_as_the_same_bytes(tmp_path, manifest):
+    texts = {
+        (artifacts.write(tmp_path / root, manifest, FILES) / "manifest.json")
+        .read_bytes()
+        for root in ("first", "second")
+    }  # fmt: skip
+    assert len(texts) == 1
+
+
+def test_an_existing_artifact_is_never_overwritten(tmp_path, manifest, refusal):
+    directory = artifacts.write(tmp_path, manifest, FILES)
+    before = {p.name: p.read_bytes() for p in directory.iterdir()}
+    text = refusal(artifacts.write, tmp_path, manifest, {"a.npy": b"other"})
+    assert str(directory) in text
+    assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
+
+
+def test_a_write_that_fails_leaves_nothing_and_can_be_tried_again(tmp_path, manifest):
+    broken = replace(manifest, metrics={"mdape": float("nan")})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        artifacts.write(tmp_path, broken, FILES)
+    assert list(tmp_path.iterdir()) == []
+    assert artifacts.write(tmp_path, manifest, FILES).is_dir()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Upper", "../up", "a/b", "1st", ".hidden", "a b", "a" * 62, "naïve"]
+)
+def test_a_name_that_is_no_directory_name_is_refused(tmp_path, manifest, refusal, name):
+    refusal(artifacts.write, tmp_path, replace(manifest, name=name), FILES)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_manifest_without_a_member_is_refused(copy, refusal, member):
+    directory = copy.artifact("knn-minimal-1")
+    copy.edit(directory, **{member: ...})
+    text = refusal(artifacts.read_manifest, directory)
+    assert f"{directory}/manifest.json" in text
+    assert member in text
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_member_of_the_wrong_type_is_refused(copy, refusal, member):
+    directory = copy.artifact("knn-minimal-1")
+    copy.edit(directory, **{member: None})
+    text = refusal(artifacts.read_manifest, directory)
+    assert f"{directory}/manifest.json" in text
+    assert member in text
+
+
+@pytest.mark.parametrize("number", [0, 2, 99, "1"])
+def test_a_format_of_another_release_is_refused(copy, refusal, number):
+    directory = copy.artifact("knn-minimal-1")
+    copy.edit(directory, format=number)
+    assert f"format {number}" in refusal(artifacts.read_manifest, directory)
+
+
+NO_MANIFESTS = {
+    "empty": b"",
+    "cut short": (SHIPPED / "manifest.json").read_bytes()[:3_000],
+    "a list": b"[]",
+    "text": b"hello",
+    "not Unicode": b"\xff\xfe\x00",
+    "nested without end": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", NO_MANIFESTS.values(), ids=NO_MANIFESTS)
+def test_a_manifest_that_is_no_json_object_is_refused(copy, refusal, content):
+    directory = copy.artifact("knn-minimal-1")
+    (directory / "manifest.json").write_bytes(content)
+    assert f"{directory}/manifest.json" in refusal(artifacts.read_manifest, directory)
+
+
+def test_a_directory_without_manifest_is_refused(tmp_path, refusal):
+    assert "manifest.json: missing" in refusal(artifacts.read_manifest, tmp_path)
+
+
+MINIMAL = {"champion": "b-1"}
+
+
+def test_the_names_of_serving_json_are_returned(copy):
+    serving = {"full": {"champion": "a-1", "fallback": "b-2"}, "minimal": MINIMAL}
+    copy.serving(serving)
+    assert artifacts.read_serving(copy.root) == serving
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "champion"])
+def test_a_serving_json_that_is_no_json_object_is_refused(copy, refusal, text):
+    copy.serving(text)
+    assert str(copy.root / "serving.json") in refusal(artifacts.read_serving, copy.root)
+
+
+@pytest.mark.parametrize(
+    ("full", "named"),
+    [
+        ({}, "full"),
+        (None, "full"),
+        ("a-1", "full"),
+        ({"fallback": "a-1"}, "full"),
+        ({"champion": None}, "full.champion"),
+        ({"champion": ["a-1"]}, "full.champion"),
+        ({"champion": "../a-1"}, "full.champion"),
+        ({"champion": "/etc"}, "full.champion"),
+        ({"champion": ".."}, "full.champion"),
+        ({"champion": ""}, "full.champion"),
+        ({"champion": "a-1\n"}, "full.champion"),
+        ({"champion": "a-1", "fallback": 1}, "full.fallback"),
+        ({"champion": "a-1", "falback": "b-1"}, "falback"),
+    ],
+)
+def test_a_slot_whose_roles_name_no_artifacts_is_refused(copy, refusal, full, named):
+    copy.serving({"full": full, "minimal": MINIMAL})
+    text = refusal(artifacts.read_serving, copy.root)
+    assert str(copy.root / "serving.json") in text
+    assert named in text
+
+
+def test_a_slot_that_no_request_asks_for_is_refused(copy, refusal):
+    copy.serving(dict.fromkeys(("full", "minimal", "luxury"), MINIMAL))
+    assert "luxury" in refusal(artifacts.read_serving, copy.root)
+
+
+def test_a_missing_serving_json_is_refused(tmp_path, refusal):
+    assert "serving.json: missing" in refusal(artifacts.read_serving, tmp_path)
