@@ -111,9 +111,17 @@ def test_a_line_of_another_length_is_refused_with_its_number(refusal, line):
         (b"zipcode,a\n98103,\xff\n", "not readable"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not readable"),
     ],
-    ids=["empty", "blank", "no zipcode", "column twice", "zipcode twice", "no rows",
-         "not Unicode", "an image"],
-)  # fmt: skip
+    ids=[
+        "empty",
+        "blank",
+        "no zipcode",
+        "column twice",
+        "zipcode twice",
+        "no rows",
+        "not Unicode",
+        "an image",
+    ],
+)
 def test_a_file_that_is_no_table_is_refused(refusal, text, why):
     assert why in refusal(text)
 

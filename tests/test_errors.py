@@ -131,6 +131,17 @@ def test_a_client_over_the_limit_is_told_when_to_come_back(limited, home):
     assert 1 <= int(answer.headers["Retry-After"]) <= 61
 
 
+def test_clients_are_limited_one_by_one(limited, home):
+    def ask(address, **headers):
+        sent = {"headers": headers, "environ_overrides": {"REMOTE_ADDR": address}}
+        return limited.post("/v1/predict", json=home, **sent).status_code
+
+    assert [ask("192.0.2.1"), ask("192.0.2.2")] == [200, 200]
+    assert [ask("192.0.2.1"), ask("192.0.2.2")] == [429, 429]
+    claimed = {"X-Forwarded-For": "192.0.2.3", "Forwarded": "for=192.0.2.3"}
+    assert ask("192.0.2.1", **claimed) == 429, "anybody can write such a header"
+
+
 def test_an_error_in_a_view_is_a_problem(odd):
     assert_problem(odd.get("/raise"), "internal-error", "/raise")
 

@@ -117,18 +117,16 @@ def test_a_champion_that_gives_no_number_counts_as_failed(slots, homes, price):
 
 
 def test_a_failure_is_counted_against_the_champion_and_an_answer_for_the_fallback(
-    client, broken, home
+    client, slots, broken, home
 ):
     def counts():
-        errors = {"model": "lightgbm-full", "version": "1"}
-        answers = {
-            "model": "knn-minimal",
-            "version": "1",
-            "variant": "fallback",
-            "endpoint": "full",
-        }
+        champion, fallback = (
+            {"model": model.manifest.name, "version": str(model.manifest.version)}
+            for model in slots["full"].values()
+        )
+        answers = fallback | {"variant": "fallback", "endpoint": "full"}
         return [
-            REGISTRY.get_sample_value("prediction_errors_total", errors) or 0,
+            REGISTRY.get_sample_value("prediction_errors_total", champion) or 0,
             REGISTRY.get_sample_value("prediction_requests_total", answers) or 0,
         ]
 
@@ -138,12 +136,12 @@ def test_a_failure_is_counted_against_the_champion_and_an_answer_for_the_fallbac
     assert [now - then for now, then in zip(counts(), before, strict=True)] == [3, 3]
 
 
-def test_a_failure_is_logged_with_the_models_id(client, broken, home, capsys):
+def test_a_failure_is_logged_with_the_models_id(client, slots, broken, home, capsys):
     capsys.readouterr()
     answer = client.post("/v1/predict", json=home)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     error = next(line for line in lines if line["level"] == "error")
-    assert error["model"] == "lightgbm-full-1"
+    assert error["model"] == slots["full"]["champion"].manifest.id
     assert error["request_id"] == answer.json["request_id"]
     assert "broken" in error["exception"]
 
@@ -242,7 +240,7 @@ TAMPERED = {
     "another kind": ("kind", "knn"),
     "another slot": ("slot", "other"),
     "another name": ("name", "other"),
-    "another version": ("version", 7),
+    "another version": ("version", 999),
     "another format": ("format", 2),
     "no files": ("files", {}),
     "a file elsewhere": ("files", {"../serving.json": "00"}),
@@ -254,7 +252,7 @@ TAMPERED = {
 @pytest.mark.parametrize("what", TAMPERED)
 def test_a_tampered_manifest_is_refused_by_name(slots, models, installing, what):
     place, content = TAMPERED[what]
-    artifact = models / "lightgbm-full-1"
+    artifact = models / slots["full"]["champion"].manifest.id
 
     def change(stored):
         *path, last = place.split(".")
@@ -277,13 +275,13 @@ def test_a_tampered_manifest_is_refused_by_name(slots, models, installing, what)
         lambda s: s.clear(),
         lambda s: s.pop("full"),
         lambda s: s["full"].pop("champion"),
-        lambda s: s["full"].update(champion="../model/lightgbm-full-1"),
+        lambda s: s["full"].update(champion="../model/" + s["full"]["champion"]),
         lambda s: s["full"].update(champion="nope-1"),
         lambda s: s["full"].update(champion=1),
-        lambda s: s["minimal"].update(champion="lightgbm-full-1"),
-        lambda s: s["full"].update(champoin="lightgbm-full-1"),
+        lambda s: s["minimal"].update(champion=s["full"]["champion"]),
+        lambda s: s["full"].update(champoin=s["full"]["champion"]),
         lambda s: s.update(spare=s["full"]),
-        lambda s: s.update(full=["lightgbm-full-1"]),
+        lambda s: s.update(full=list(s["full"].values())),
     ],
     ids=[
         "empty",
@@ -306,16 +304,16 @@ def test_a_serving_json_that_cannot_be_served_is_refused(models, installing, cha
     assert "\n" not in str(refusal.value)
 
 
-def test_an_artifact_under_another_name_is_refused(models, installing):
-    (models / "lightgbm-full-1").rename(models / "lightgbm-full-9")
-    serve = {"champion": "lightgbm-full-9"}
+def test_an_artifact_under_another_name_is_refused(slots, models, installing):
+    (models / slots["full"]["champion"].manifest.id).rename(models / "copy-1")
+    serve = {"champion": "copy-1"}
     edit(models / "serving.json", lambda stored: stored["full"].update(serve))
-    with pytest.raises(ValuationError, match="lightgbm-full-9"):
+    with pytest.raises(ValuationError, match="copy-1"):
         installing()
 
 
 def test_demographics_without_a_column_name_the_column_and_the_model(
-    installing, tmp_path
+    slots, installing, tmp_path
 ):
     csv = tmp_path / "few.csv"
     csv.write_text("zipcode,population\n98103,51878\n")
@@ -324,5 +322,5 @@ def test_demographics_without_a_column_name_the_column_and_the_model(
     text = str(refusal.value)
     assert str(csv) in text
     assert "DEMOGRAPHICS_CSV" in text
-    assert "lightgbm-full-1" in text
+    assert slots["full"]["champion"].manifest.id in text
     assert demographics.current().source != str(csv)

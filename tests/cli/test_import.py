@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -89,20 +90,21 @@ def test_an_imported_model_is_listed_and_shown(new_run, files):
     assert "verified" in new_run.ok("model", "show", "tree-1")
 
 
-def test_an_imported_model_can_serve(process, new_run, files, tmp_path, home_json):
+@pytest.mark.usefixtures("restored")
+def test_an_imported_model_can_serve(new_run, files, tmp_path, home_json, trained):
     tree = DecisionTreeRegressor(max_depth=3)
     new_run.ok("model", "import", *files(tree), "--trust-pickle")
     root = tmp_path / "new"
-    new_run.ok("model", "train", "--kind", "knn", "--slot", "minimal", "--keep-sales",
-               "--sales", files(tree)[-1])  # fmt: skip
-    serving = {"full": {"champion": "imported-1"},
-               "minimal": {"champion": "knn-minimal-1"}}  # fmt: skip
+    shutil.copytree(trained[0] / "knn-minimal-1", root / "knn-minimal-1")
+    serving = {
+        "full": {"champion": "imported-1"},
+        "minimal": {"champion": "knn-minimal-1"},
+    }
     (root / "serving.json").write_text(json.dumps(serving))
-    valued = process("value", home_json, MODEL_DIR=str(root))
-    assert json.loads(valued.stdout)["model"]["name"] == "imported"
-    described = process("info", MODEL_DIR=str(root))
-    assert described.returncode == 0, described.stderr
-    assert json.loads(described.stdout)["models"][0]["kind"] == "sklearn"
+    valued = json.loads(new_run.ok("value", home_json))
+    assert valued["model"] == {"name": "imported", "version": 1, "variant": "champion"}
+    described = json.loads(new_run.ok("info"))
+    assert described["models"][0]["kind"] == "sklearn"
 
 
 def test_a_pickle_of_something_else_writes_nothing(new_run, files, tmp_path):
@@ -125,17 +127,26 @@ def test_the_reference_model_is_imported_with_its_prices(
     columns = json.loads(reference_columns_json.read_text())
     merged = pd.read_csv(sales_csv, dtype={"zipcode": str}).merge(
         pd.read_csv(reference_demographics_csv, dtype={"zipcode": str}),
-        how="left", on="zipcode",
-    )  # fmt: skip
+        how="left",
+        on="zipcode",
+    )
     train, _, prices, _ = train_test_split(
         merged[columns], merged["price"], random_state=42
     )
     fitted = make_pipeline(RobustScaler(), KNeighborsRegressor()).fit(train, prices)
     pickled = tmp_path / "model.pkl"
     pickled.write_bytes(pickle.dumps(fitted))
-    output = new_run.ok("model", "import", pickled, reference_columns_json,
-                        "--sales", sales_csv, "--demographics",
-                        reference_demographics_csv, "--trust-pickle")  # fmt: skip
+    output = new_run.ok(
+        "model",
+        "import",
+        pickled,
+        reference_columns_json,
+        "--sales",
+        sales_csv,
+        "--demographics",
+        reference_demographics_csv,
+        "--trust-pickle",
+    )
     (kept,) = [line for line in output.splitlines() if line.startswith("- kept")]
     same, of_all = (int(w.replace(",", "")) for w in kept.split() if w[0].isdigit())
     assert of_all == 18_736

@@ -11,7 +11,9 @@ import pytest
 
 from housing_app.config import ROOT
 
-ARTIFACT = "model/lightgbm-full-1"
+SERVING = json.loads((ROOT / "model" / "serving.json").read_text())
+ARTIFACT = f"model/{SERVING['full']['champion']}"
+BASELINE = f"model/{SERVING['minimal']['fallback']}"
 CSV = "data/zipcode_demographics.csv"
 RESTORE = "restore the directory from version control or train the model again"
 
@@ -37,7 +39,7 @@ def tamper(path):
 
 
 def change_version(path):
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 7}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 999}))
 
 
 def drop_a_column(path):
@@ -65,7 +67,7 @@ FILES = {
     "manifest tampered": Spoilt(f"{ARTIFACT}/manifest.json", change_version, RESTORE),
     "model missing": Spoilt(f"{ARTIFACT}/price.txt", remove, RESTORE),
     "model truncated": Spoilt(f"{ARTIFACT}/price.txt", truncate, RESTORE),
-    "model tampered": Spoilt("model/knn-minimal-1/points.npy", tamper, RESTORE),
+    "model tampered": Spoilt(f"{BASELINE}/points.npy", tamper, RESTORE),
     "demographics missing": Spoilt(CSV, remove, "set DEMOGRAPHICS_CSV"),
     "demographics empty": Spoilt(CSV, empty, "zipcode"),
     "demographics truncated": Spoilt(CSV, truncate, "truncated"),

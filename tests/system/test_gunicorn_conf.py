@@ -31,7 +31,7 @@ def mapped(pid, word):
 
 def test_two_workers_are_born_with_the_masters_models(server):
     first, second = server.workers()
-    for word in ("knn-minimal-1/points.npy", "lib_lightgbm.so"):
+    for word in ("/points.npy", "lib_lightgbm.so"):
         # Two processes that map a file on their own do so at different addresses.
         addresses = {line.split()[0] for line in mapped(server.pid, word)}
         assert addresses, f"the master has not loaded {word}"

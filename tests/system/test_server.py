@@ -45,6 +45,13 @@ def test_100_unseen_homes_over_http_are_valued_as_without_a_server(
     assert all(found["price"] > 50_000 for found in answer.json()["predictions"])
 
 
+def test_the_largest_batch_is_answered(server, home):
+    answer = server.post({"records": [home] * 1000})
+    assert answer.status_code == 200
+    assert len({found["price"] for found in answer.json()["predictions"]}) == 1
+    assert len({found["id"] for found in answer.json()["predictions"]}) == 1000
+
+
 def test_the_example_homes_over_http_are_valued_as_without_a_server(server, flask):
     path = ROOT / "data" / "example_homes.csv"
     answer = server.post({"records": read_homes(path)})

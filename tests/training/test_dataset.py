@@ -189,8 +189,11 @@ def test_the_default_cut_leaves_the_last_two_calendar_months(read, last, cut):
 
 def test_a_random_holdout_never_splits_a_home_that_sold_twice(sales):
     held = dataset.random_holdout(sales)
-    twice = [home for home, n in zip(*np.unique(sales.ids, return_counts=True),
-                                     strict=True) if n > 1]  # fmt: skip
+    twice = [
+        home
+        for home, n in zip(*np.unique(sales.ids, return_counts=True), strict=True)
+        if n > 1
+    ]
     assert len(twice) >= 30
     assert not set(sales.ids[held]) & set(sales.ids[~held])
 
@@ -210,8 +213,9 @@ def test_the_reference_split_is_scikit_learns(rows):
     assert np.flatnonzero(~mask).tolist() == sorted(test.tolist())
 
 
-@pytest.mark.parametrize("cut", [date(2014, 5, 2), date(2014, 8, 1), date(2015, 3, 30),
-                                 date(2020, 1, 1)])  # fmt: skip
+@pytest.mark.parametrize(
+    "cut", [date(2014, 5, 2), date(2014, 8, 1), date(2015, 3, 30), date(2020, 1, 1)]
+)
 def test_a_cut_that_leaves_too_few_sales_is_refused_in_one_line(sales, cut):
     with pytest.raises(SalesError) as caught:
         dataset.check_cut(sales, cut, 60)

@@ -80,8 +80,9 @@ def test_months_count_every_sale(judged):
 def test_a_zipcode_with_few_sales_gets_no_figures(judged):
     _, later, _ = judged
     names, counts = np.unique(later.homes.zipcodes, return_counts=True)
-    some = later.where(np.isin(later.homes.zipcodes, names[:2])
-                       | (np.arange(len(later)) < 10))  # fmt: skip
+    some = later.where(
+        np.isin(later.homes.zipcodes, names[:2]) | (np.arange(len(later)) < 10)
+    )
     found = evaluate.by_zipcode(some, some.prices)
     assert set(found) == set(names[:2])
     assert [found[z]["n"] for z in names[:2]] == counts[:2].tolist()

@@ -75,8 +75,13 @@ def test_kept_sales_are_each_a_point(sales, shipped_demographics):
     made, _ = fitted(recipe, sales, shipped_demographics)
     assert array(made, "prices.npy").tolist() == sales.prices.tolist()
     assert array(made, "counts.npy").tolist() == [1] * len(sales)
-    assert made.model == {"target": "price", "k": 5, "weights": "uniform",
-                          "single_sales": True, "points": len(sales)}  # fmt: skip
+    assert made.model == {
+        "target": "price",
+        "k": 5,
+        "weights": "uniform",
+        "single_sales": True,
+        "points": len(sales),
+    }
 
 
 def test_neighbours_and_weights_can_be_chosen(sales, shipped_demographics):
@@ -90,8 +95,12 @@ def test_no_leaf_of_a_tree_stands_for_fewer_than_five_sales(
 ):
     made, _ = fitted(Recipe("lightgbm", "full", trees=10), sales, shipped_demographics)
     text = made.files["price.txt"].decode()
-    counts = [int(count) for line in text.splitlines() if line.startswith("leaf_count=")
-              for count in line.removeprefix("leaf_count=").split()]  # fmt: skip
+    counts = [
+        int(count)
+        for line in text.splitlines()
+        if line.startswith("leaf_count=")
+        for count in line.removeprefix("leaf_count=").split()
+    ]
     assert len(counts) > 20
     assert min(counts) >= MIN_GROUP
 
@@ -114,10 +123,13 @@ def test_the_written_trees_tell_no_extremes_and_predict_as_trained(
 
 @pytest.mark.parametrize(
     "recipe",
-    [Recipe("knn", "minimal"), Recipe("lightgbm", "full", trees=15),
-     Recipe("lightgbm", "minimal", trees=15)],
+    [
+        Recipe("knn", "minimal"),
+        Recipe("lightgbm", "full", trees=15),
+        Recipe("lightgbm", "minimal", trees=15),
+    ],
     ids=lambda r: f"{r.kind}-{r.slot}",
-)  # fmt: skip
+)
 def test_the_same_sales_give_the_same_bytes(recipe, sales, shipped_demographics):
     first, _ = fitted(recipe, sales, shipped_demographics)
     again, _ = fitted(recipe, sales, shipped_demographics)
@@ -126,10 +138,13 @@ def test_the_same_sales_give_the_same_bytes(recipe, sales, shipped_demographics)
 
 @pytest.mark.parametrize(
     "recipe",
-    [Recipe("knn", "minimal"), Recipe("knn", "minimal", keep_sales=True),
-     Recipe("lightgbm", "minimal", trees=7)],
+    [
+        Recipe("knn", "minimal"),
+        Recipe("knn", "minimal", keep_sales=True),
+        Recipe("lightgbm", "minimal", trees=7),
+    ],
     ids=["groups", "sales", "trees"],
-)  # fmt: skip
+)
 def test_progress_ticks_as_often_as_announced(recipe, sales, shipped_demographics):
     _, calls = fitted(recipe, sales, shipped_demographics)
     assert calls == fit.ticks(recipe, sales)

@@ -54,8 +54,16 @@ def convert(tmp_path, sales, rows, shipped_demographics, examples):
         path = tmp_path / "model.pkl"
         content = estimator if isinstance(estimator, bytes) else pickle.dumps(estimator)
         path.write_bytes(content)
-        return pickled.convert(path, columns, sales, shipped_demographics, examples,
-                               slot="minimal", name="imported", version=1)  # fmt: skip
+        return pickled.convert(
+            path,
+            columns,
+            sales,
+            shipped_demographics,
+            examples,
+            slot="minimal",
+            name="imported",
+            version=1,
+        )
 
     return converted
 

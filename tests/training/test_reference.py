@@ -36,21 +36,34 @@ def reference(sales_csv, reference_demographics_csv, columns):
 def unseen(unseen_csv):
     with unseen_csv.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{k: v if k == "zipcode" else float(v) for k, v in row.items()}
-            for row in rows]  # fmt: skip
+    return [
+        {k: v if k == "zipcode" else float(v) for k, v in row.items()} for row in rows
+    ]
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory, sales_csv, reference_demographics_csv,
-         reference_columns_json):  # fmt: skip
+def ours(
+    tmp_path_factory, sales_csv, reference_demographics_csv, reference_columns_json
+):
     """The model that `flask model train` makes of the same protocol."""
     root = tmp_path_factory.mktemp("model")
     app = create_app({"MODEL_DIR": root, "RATE_LIMIT": "off"})
-    arguments = ["--kind", "knn", "--slot", "minimal", "--keep-sales",
-                 "--reference-split", "--name", "reference",
-                 "--columns", str(reference_columns_json),
-                 "--demographics", str(reference_demographics_csv),
-                 "--sales", str(sales_csv)]  # fmt: skip
+    arguments = [
+        "--kind",
+        "knn",
+        "--slot",
+        "minimal",
+        "--keep-sales",
+        "--reference-split",
+        "--name",
+        "reference",
+        "--columns",
+        str(reference_columns_json),
+        "--demographics",
+        str(reference_demographics_csv),
+        "--sales",
+        str(sales_csv),
+    ]
     result = app.test_cli_runner().invoke(args=["model", "train", *arguments])
     assert result.exit_code == 0, result.output
     return predictor.load(root / "reference-1")

@@ -24,8 +24,9 @@ FIGURES = {"n", "r2", "mdape", "ppe10", "ppe20", "bias", "cod", "prd", "prb"}
 
 def trained(recipe, sales, demographics, examples, cut=CUT, **options):
     name = f"{recipe.kind}-{recipe.slot}"
-    return train(recipe, sales, demographics, examples, name=name, version=1, cut=cut,
-                 **options)  # fmt: skip
+    return train(
+        recipe, sales, demographics, examples, name=name, version=1, cut=cut, **options
+    )
 
 
 @pytest.fixture(scope="module", params=RECIPES.values(), ids=RECIPES)
@@ -57,8 +58,17 @@ def test_the_metrics_have_every_part(made, sales):
     metrics = manifest.metrics
     assert set(metrics) == {"out_of_time", "random_split"}
     judged = metrics["out_of_time"]
-    assert set(judged) == {"cut", "train_rows", "from", "to", "overall", "coverage",
-                           "by_decile", "by_zipcode", "by_month"}  # fmt: skip
+    assert set(judged) == {
+        "cut",
+        "train_rows",
+        "from",
+        "to",
+        "overall",
+        "coverage",
+        "by_decile",
+        "by_zipcode",
+        "by_month",
+    }
     assert set(judged["overall"]) == set(metrics["random_split"]) == FIGURES
     assert judged["cut"] == CUT.isoformat() <= judged["from"]
     assert judged["train_rows"] + judged["overall"]["n"] == len(sales)
@@ -122,8 +132,9 @@ def test_the_shipped_ranges_are_calibrated_on_the_latest_sales(
 ):
     later = ~dataset.before(sales, CUT)
     noise = np.where(later, np.random.default_rng(5).normal(0, 1, len(sales)), 0)
-    noisy = dataset.Sales(sales.homes, sales.prices * np.exp(noise), sales.ids,
-                          sales.sha256, [])  # fmt: skip
+    noisy = dataset.Sales(
+        sales.homes, sales.prices * np.exp(noise), sales.ids, sales.sha256, []
+    )
     calm, _ = trained(QUICK, sales, shipped_demographics, examples)
     wild, _ = trained(QUICK, noisy, shipped_demographics, examples)
     assert wild.interval["fsd"] > 3 * calm.interval["fsd"]
@@ -132,8 +143,9 @@ def test_the_shipped_ranges_are_calibrated_on_the_latest_sales(
 def test_the_reference_split_learns_from_three_quarters(
     sales, shipped_demographics, examples
 ):
-    manifest, _ = trained(QUICK, sales, shipped_demographics, examples,
-                          reference_split=True)  # fmt: skip
+    manifest, _ = trained(
+        QUICK, sales, shipped_demographics, examples, reference_split=True
+    )
     assert manifest.training["rows"] == dataset.reference_split(len(sales)).sum()
     split = manifest.metrics["reference_split"]
     assert set(split) == FIGURES
@@ -153,8 +165,9 @@ def test_a_cut_without_sales_on_both_sides_is_refused_before_any_fit(
 
 def test_a_later_cut_learns_from_more_sales(sales, shipped_demographics, examples):
     rows = [
-        trained(QUICK, sales, shipped_demographics, examples, cut=cut)[0]
-        .metrics["out_of_time"]["train_rows"]
+        trained(QUICK, sales, shipped_demographics, examples, cut=cut)[0].metrics[
+            "out_of_time"
+        ]["train_rows"]
         for cut in (CUT - timedelta(days=31), CUT)
-    ]  # fmt: skip
+    ]
     assert rows[0] < rows[1]

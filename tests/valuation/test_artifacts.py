@@ -32,10 +32,11 @@ def test_a_written_artifact_reads_back_the_same(tmp_path, manifest):
 
 def test_the_same_content_is_written_as_the_same_bytes(tmp_path, manifest):
     texts = {
-        (artifacts.write(tmp_path / root, manifest, FILES) / "manifest.json")
-        .read_bytes()
+        (
+            artifacts.write(tmp_path / root, manifest, FILES) / "manifest.json"
+        ).read_bytes()
         for root in ("first", "second")
-    }  # fmt: skip
+    }
     assert len(texts) == 1
 
 

@@ -63,8 +63,10 @@ def test_twice_the_living_space_raises_every_price_of_the_champions(ratios, name
 @pytest.mark.parametrize("name", MODELS)
 def test_one_square_foot_hardly_matters(ratios, name):
     def one_more(home):
-        return {"sqft_living": home["sqft_living"] + 1,
-                "sqft_above": home["sqft_above"] + 1}  # fmt: skip
+        return {
+            "sqft_living": home["sqft_living"] + 1,
+            "sqft_above": home["sqft_above"] + 1,
+        }
 
     np.testing.assert_allclose(ratios(name, one_more), 1, atol=0.03)
 
@@ -78,11 +80,14 @@ def test_one_square_foot_hardly_matters(ratios, name):
         ({"condition": 5.0}, {"condition": 1.0}, 1.05),
         ({"bathrooms": 3.0}, {"bathrooms": 1.0}, 1.0),
         ({"sqft_living15": 3000.0}, {"sqft_living15": 1200.0}, 1.02),
-        ({"zipcode": "98004", "lat": 47.6173, "long": -122.2065},
-         {"zipcode": "98023", "lat": 47.3086, "long": -122.3664}, 1.5),
+        (
+            {"zipcode": "98004", "lat": 47.6173, "long": -122.2065},
+            {"zipcode": "98023", "lat": 47.3086, "long": -122.3664},
+            1.5,
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)  # fmt: skip
+)
 def test_what_people_pay_for_raises_the_price(ratios, better, worse, least):
     name = "lightgbm-full-1"
     found = ratios(name, setting(**better)) / ratios(name, setting(**worse))

@@ -9,8 +9,15 @@ import pytest
 from housing_app.valuation import features
 from housing_app.valuation.features import FEATURES, NAMES, POSITION
 
-CORE = ["bedrooms", "bathrooms", "sqft_living", "sqft_lot", "floors", "sqft_above",
-        "sqft_basement"]  # fmt: skip
+CORE = [
+    "bedrooms",
+    "bathrooms",
+    "sqft_living",
+    "sqft_lot",
+    "floors",
+    "sqft_above",
+    "sqft_basement",
+]
 DAY = date(2015, 3, 31)
 BY_NAME = {feature.name: feature for feature in FEATURES}
 
@@ -117,8 +124,10 @@ def test_zero_is_a_value_and_not_unknown():
 
 
 def test_a_home_is_valued_at_its_own_date_or_else_at_the_default():
-    records = [{"zipcode": "98103"},
-               {"zipcode": "98103", "valuation_date": date(2014, 6, 1)}]  # fmt: skip
+    records = [
+        {"zipcode": "98103"},
+        {"zipcode": "98103", "valuation_date": date(2014, 6, 1)},
+    ]
     days = features.homes(records, DAY).days
     assert days.tolist() == [DAY.toordinal(), date(2014, 6, 1).toordinal()]
 
@@ -130,9 +139,15 @@ def test_no_records_make_no_homes():
 
 
 def test_engineered_columns_are_what_a_calculator_gives():
-    home = one_home(yr_built=1990.0, yr_renovated=2005.0, lat=47.5, long=-122.25,
-                    sqft_lot=6000.0, sqft_lot15=4000.0,
-                    valuation_date=date(2015, 1, 1))  # fmt: skip
+    home = one_home(
+        yr_built=1990.0,
+        yr_renovated=2005.0,
+        lat=47.5,
+        long=-122.25,
+        sqft_lot=6000.0,
+        sqft_lot15=4000.0,
+        valuation_date=date(2015, 1, 1),
+    )
     found = made_of(home)
     # 365 of the 365.25 days of a mean year have passed since 2014-01-01.
     assert found["months"] == pytest.approx(12 * 365 / 365.25)

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from skops import io as skops_io
 from sklearn.linear_model import Ridge
+from skops import io as skops_io
 
 from housing_app.config import ROOT
 from housing_app.valuation import features, predictor

@@ -1,5 +1,6 @@
 """Prices with ranges, grades, gaps and warnings."""
 
+import itertools
 import subprocess
 import sys
 from dataclasses import replace
@@ -70,9 +71,11 @@ def test_a_batch_is_valued_as_its_homes_alone_to_the_cent(
 def test_a_higher_level_has_a_wider_range_that_holds_the_price(
     value, shipped, name, example_homes
 ):
-    answers = [value(*example_homes, model=shipped[name], level=level)
-               for level in intervals.LEVELS]  # fmt: skip
-    for narrow, wide in zip(answers, answers[1:], strict=False):
+    answers = [
+        value(*example_homes, model=shipped[name], level=level)
+        for level in intervals.LEVELS
+    ]
+    for narrow, wide in itertools.pairwise(answers):
         assert (narrow.prices == wide.prices).all()
         assert (wide.lows < narrow.lows).all()
         assert (narrow.lows < narrow.prices).all()
@@ -266,7 +269,10 @@ print(*sorted({"pandas", "sklearn", "lightgbm", "skops"} & set(sys.modules)))
 
 def test_valuing_loads_no_pandas_or_scikit_learn():
     found = subprocess.run(
-        [sys.executable, "-c", VALUE_ONE], cwd=ROOT, capture_output=True, text=True,
+        [sys.executable, "-c", VALUE_ONE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert found.stdout.strip() == ""

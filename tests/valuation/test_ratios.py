@@ -96,7 +96,16 @@ def test_the_mean_price_explains_nothing():
 
 def test_accuracy_names_every_figure_and_rounds_it():
     found = ratios.accuracy(SOLD, APPRAISED)
-    assert list(found) == ["n", "r2", "mdape", "ppe10", "ppe20", "bias", "cod", "prd",
-                           "prb"]  # fmt: skip
+    assert list(found) == [
+        "n",
+        "r2",
+        "mdape",
+        "ppe10",
+        "ppe20",
+        "bias",
+        "cod",
+        "prd",
+        "prb",
+    ]
     assert found["n"] == 36
     assert found["prb"] == 0.2323

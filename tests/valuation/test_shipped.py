@@ -41,8 +41,11 @@ def test_every_zipcode_of_a_manifest_stands_for_five_sales(directory):
 @pytest.mark.parametrize("directory", SHIPPED, ids=name_of)
 def test_every_accuracy_figure_stands_for_five_sales(directory):
     judged = manifest_of(directory)["metrics"]["out_of_time"]
-    groups = [*judged["by_decile"], *judged["by_zipcode"].values(),
-              *judged["by_month"].values()]  # fmt: skip
+    groups = [
+        *judged["by_decile"],
+        *judged["by_zipcode"].values(),
+        *judged["by_month"].values(),
+    ]
     assert min(group["n"] for group in groups) >= LEAST
 
 

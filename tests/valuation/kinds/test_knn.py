@@ -17,8 +17,9 @@ BASELINE = ROOT / "model" / "knn-minimal-1"
 
 def neighbours(points, prices, k, weights="uniform"):
     width = points.shape[1]
-    return knn.Neighbours(points, prices, np.zeros(width), np.ones(width), k=k,
-                          weights=weights)  # fmt: skip
+    return knn.Neighbours(
+        points, prices, np.zeros(width), np.ones(width), k=k, weights=weights
+    )
 
 
 def prices_of(model, rows):
@@ -44,8 +45,14 @@ def test_prices_are_those_of_scikit_learn(weights, k):
     pipeline = make_pipeline(RobustScaler(), KNeighborsRegressor(k, weights=weights))
     pipeline.fit(rows, prices)
     scaler = pipeline[0]
-    model = knn.Neighbours(scaler.transform(rows), prices, scaler.center_,
-                           scaler.scale_, k=k, weights=weights)  # fmt: skip
+    model = knn.Neighbours(
+        scaler.transform(rows),
+        prices,
+        scaler.center_,
+        scaler.scale_,
+        k=k,
+        weights=weights,
+    )
     asked = np.vstack([rows[:50], fresh * rows.mean(axis=0)])
     np.testing.assert_allclose(
         prices_of(model, asked), pipeline.predict(asked), rtol=1e-12
@@ -91,8 +98,9 @@ def test_of_equally_distant_points_the_first_are_taken(width, n, k, weights):
     rng = np.random.default_rng(1_000 * width + n)
     points = rng.integers(0, 4, (n, width)).astype(float)
     prices = rng.uniform(1e5, 1e6, n)
-    rows = np.vstack([rng.integers(0, 5, (25, width)), rng.integers(0, 4, (25, width))
-                      + 0.5])  # fmt: skip
+    rows = np.vstack(
+        [rng.integers(0, 5, (25, width)), rng.integers(0, 4, (25, width)) + 0.5]
+    )
     expected = [brute_force(points, prices, row, k, weights) for row in rows]
     found = prices_of(neighbours(points, prices, k, weights), rows)
     np.testing.assert_allclose(found, expected, rtol=1e-12)

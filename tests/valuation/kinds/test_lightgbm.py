@@ -56,8 +56,13 @@ def test_unknown_values_are_handled_as_lightgbm_handles_them(case):
     assert trees.log_prices(holes[:1])[0] == expected[0]
 
 
-@pytest.mark.parametrize("take", [np.asfortranarray, lambda x: np.repeat(x, 2, 1)[:, ::2]],
-                         ids=["by column", "strided"])  # fmt: skip
+LAYOUTS = {
+    "by column": np.asfortranarray,
+    "strided": lambda x: np.repeat(x, 2, 1)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("take", LAYOUTS.values(), ids=LAYOUTS)
 def test_the_layout_of_the_rows_in_memory_does_not_matter(case, take):
     trees, _, rows = case
     assert trees.log_prices(take(rows)).tolist() == trees.log_prices(rows).tolist()
@@ -112,10 +117,14 @@ except ArtifactError as error:
 """
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("share", [0.5, 1.0])
 def test_a_truncated_model_is_refused_and_does_not_end_the_process(small_text, share):
     found = subprocess.run(
-        [sys.executable, "-c", CUT, str(share)], input=small_text,
-        capture_output=True, text=True, cwd=ROOT, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", CUT, str(share)],
+        input=small_text,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
     assert (found.returncode, found.stdout.splitlines()[-1:]) == (0, ["refused"])

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from skops import io as skops_io
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skops import io as skops_io
 
 from housing_app.valuation.kinds import sklearn
 
