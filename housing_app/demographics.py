@@ -15,6 +15,7 @@ from housing_app.valuation.errors import NotReady, ValuationError
 from housing_app.valuation.features import FloatArray
 
 KEY = "zipcode"
+_ZIPCODE = re.compile(r"[0-9]{5}")
 
 
 class DemographicsError(ValuationError):
@@ -85,51 +86,45 @@ def load(source: str | Path) -> Demographics:
         raise DemographicsError(f"{path}: has no column named zipcode")
     if len(set(header)) != len(header):
         raise DemographicsError(f"{path}: two columns have the same name")
-    records = _records(path, header, lines[1:])
-    columns: dict[str, FloatArray] = {}
-    for name in header:
-        if (
-            name != KEY
-            and (numbers := _numbers([r[name] for r in records])) is not None
-        ):
-            columns[name] = numbers
-    table = (
-        np.column_stack(list(columns.values()))
-        if columns
-        else np.empty((len(records), 0))
-    )
-    rows = dict(zip((record[KEY] for record in records), table, strict=True))
+    zipcodes, cells = _columns(path, header, lines[1:])
+    columns = {
+        name: numbers
+        for name, column in cells.items()
+        if (numbers := _numbers(column)) is not None
+    }
+    table = np.empty((len(zipcodes), len(columns)))
+    for i, numbers in enumerate(columns.values()):
+        table[:, i] = numbers
+    rows = dict(zip(zipcodes, table, strict=True))
     return Demographics(str(path), tuple(columns), rows)
 
 
-def _records(
+def _columns(
     path: Path, header: list[str], lines: list[list[str]]
-) -> list[dict[str, str]]:
-    """Return the lines by column name, with checked and padded zipcodes."""
-    records: list[dict[str, str]] = []
-    seen: set[str] = set()
-    for number, line in enumerate(lines, 2):
-        if not line:
-            continue
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Return checked and padded zipcodes, and the other columns' cells by name."""
+    numbered = [(number, line) for number, line in enumerate(lines, 2) if line]
+    for number, line in numbered:
         if len(line) != len(header):
             raise DemographicsError(
                 f"{path}, line {number}: {len(line)} cells, not {len(header)}: "
                 "is the file truncated?"
             )
-        record = dict(zip(header, line, strict=True))
-        # Spreadsheets drop the leading zeros of the north-east and append ".0".
-        zipcode = record[KEY].strip().removesuffix(".0").zfill(5)
-        if not re.fullmatch(r"[0-9]{5}", zipcode) or zipcode == "00000":
-            raise DemographicsError(
-                f"{path}, line {number}: {record[KEY]!r} is not a zipcode"
-            )
+    if not numbered:
+        raise DemographicsError(f"{path}: has no rows")
+    columns = zip(*(line for _, line in numbered), strict=True)
+    cells = dict(zip(header, map(list, columns), strict=True))
+    sent = cells.pop(KEY)
+    # Spreadsheets drop the leading zeros of the north-east and append ".0".
+    zipcodes = [text.strip().removesuffix(".0").zfill(5) for text in sent]
+    seen: set[str] = set()
+    for (number, _), text, zipcode in zip(numbered, sent, zipcodes, strict=True):
+        if not _ZIPCODE.fullmatch(zipcode) or zipcode == "00000":
+            raise DemographicsError(f"{path}, line {number}: {text!r} is not a zipcode")
         if zipcode in seen:
             raise DemographicsError(f"{path}, line {number}: {zipcode} comes twice")
         seen.add(zipcode)
-        records.append(record | {KEY: zipcode})
-    if not records:
-        raise DemographicsError(f"{path}: has no rows")
-    return records
+    return zipcodes, cells
 
 
 def _numbers(cells: list[str]) -> FloatArray | None:

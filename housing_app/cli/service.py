@@ -1,5 +1,6 @@
 """`flask health`, `flask info`, `flask value` and `flask config`."""
 
+import http.client
 import json
 import sys
 import urllib.error
@@ -45,8 +46,9 @@ def health(url: str | None) -> None:
             click.echo(f"ok: {address} answered {answer.status}")
     except urllib.error.HTTPError as error:
         raise click.ClickException(f"{address} answered {error.code}") from None
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{address} did not answer: {error}") from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        text = " ".join(str(error).split())
+        raise click.ClickException(f"{address} did not answer: {text}") from None
 
 
 @click.command()

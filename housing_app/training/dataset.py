@@ -56,7 +56,9 @@ def read(path: Path) -> Sales:
     """
     try:
         content = path.read_bytes()
-        table = pd.read_csv(path, dtype={"id": str, "zipcode": str, "date": str})
+        words = {"id": str, "zipcode": str, "date": str}
+        # Blank lines count, so that a refused row has its line's number.
+        table = pd.read_csv(path, dtype=words, skip_blank_lines=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         text = " ".join(str(error).split())
         raise SalesError(f"{path}: not readable as CSV ({text})") from None

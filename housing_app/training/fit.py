@@ -43,7 +43,7 @@ class Recipe:
     @property
     def features(self) -> list[str]:
         """Return the model's columns, in order."""
-        if self.columns:
+        if self.columns is not None:
             return list(self.columns)
         if self.kind == "knn":
             core = [f.name for f in features.slot_features("minimal")]
@@ -94,6 +94,9 @@ def learn(
     if names and np.isnan(joined).all():
         raise SalesError(f"{demographics.source}: has none of the sales' zipcodes")
     area = learn_area(sales)
+    if not area:
+        raise SalesError(f"no zipcode has {MIN_GROUP} sales, the fewest to learn from")
+    _check_known(sales, joined, names)
     fill = _medians(sales, joined, names)
     known = np.where(np.isnan(joined), [fill[name] for name in names], joined)
     columns = features.columns(sales.homes, known, names, area)
@@ -127,6 +130,14 @@ def learn_area(sales: Sales) -> Area:
             "radius_km": round(float(np.nanquantile(away, 0.99)), 2),
         }
     return area
+
+
+def _check_known(sales: Sales, joined: FloatArray, names: list[str]) -> None:
+    both = np.column_stack([sales.homes.values, joined])
+    nothing = np.asarray(np.all(np.isnan(both), axis=0))
+    for name, empty in zip([*features.NAMES, *names], nothing, strict=True):
+        if empty:
+            raise SalesError(f"{name} is unknown in every sale: nothing to learn from")
 
 
 def _medians(sales: Sales, joined: FloatArray, names: list[str]) -> dict[str, float]:
@@ -195,6 +206,9 @@ def _fit_knn(
         "center.npy": scaler.center_,
         "scale.npy": scaler.scale_,
     }
+    wanted = recipe.neighbours or 1
+    if wanted > len(points):
+        raise SalesError(f"{wanted} neighbours are more than the {len(points)} points")
     model = {
         "target": "price",
         "k": recipe.neighbours or (5 if recipe.keep_sales else 3),
@@ -267,6 +281,10 @@ def column_list(path: Path) -> tuple[str, ...]:
         names = json.loads(path.read_bytes())
     except ValueError:
         names = None
-    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+    if (
+        not isinstance(names, list)
+        or not names
+        or not all(isinstance(name, str) for name in names)
+    ):
         raise SalesError(f"{path}: not a JSON list of column names")
     return tuple(names)

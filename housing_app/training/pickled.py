@@ -87,7 +87,8 @@ def _unpickle(path: Path) -> Any:
     try:
         estimator = pickle.loads(path.read_bytes())  # noqa: S301 - --trust-pickle
     except Exception as error:  # whatever a foreign file makes it raise
-        raise ArtifactError(f"{path}: does not unpickle ({error})") from None
+        text = " ".join(str(error).split())
+        raise ArtifactError(f"{path}: does not unpickle ({text})") from None
     try:
         check_is_fitted(estimator)
     except (TypeError, NotFittedError):

@@ -8,6 +8,7 @@ which may be a number.
 import json
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -162,7 +163,8 @@ def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest
     records = envelope["records"]
     # Counted before anything is done for each of them.
     if not isinstance(records, list) or not 1 <= len(records) <= max_records:
-        detail = f"must be a list of 1 to {max_records} homes"
+        most = "" if max_records == sys.maxsize else f" and at most {max_records}"
+        detail = f"must be a list of at least one{most} homes"
         raise _invalid([{"pointer": "/records", "detail": detail}])
     try:
         homes: Any = schema.load(records, many=True)

@@ -186,9 +186,13 @@ def read_serving(root: Path) -> dict[str, dict[str, str]]:
     return stored
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        stored = json.loads(path.read_bytes())
+        stored = json.loads(path.read_bytes(), parse_constant=_no_number)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: missing; {CURE}") from None
     except (OSError, ValueError, RecursionError) as error:

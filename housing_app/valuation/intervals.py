@@ -31,6 +31,8 @@ class Calibration:
     def from_json(cls, stored: Mapping[str, Any]) -> "Calibration":
         """Read what `to_json` wrote; raise KeyError where a level is missing."""
         levels = stored["multipliers"]
+        if any(low > high for low, high in levels.values()):
+            raise ValueError("a range ends below its start")
         return cls(
             {level: tuple(levels[str(level)]) for level in LEVELS}, stored["fsd"]
         )

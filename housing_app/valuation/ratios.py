@@ -16,7 +16,8 @@ IAAO_LIMITS = {"cod": (5.0, 15.0), "prd": (0.98, 1.03), "prb": (-0.05, 0.05)}
 def r2(price: FloatArray, predicted: FloatArray) -> float:
     """Return the share of the price variance explained, in dollars."""
     residual = np.sum((price - predicted) ** 2)
-    return float(1 - residual / np.sum((price - price.mean()) ** 2))
+    variance = np.sum((price - price.mean()) ** 2)
+    return float(1 - residual / variance) if variance else 0.0
 
 
 def mdape(price: FloatArray, predicted: FloatArray) -> float:

@@ -328,7 +328,7 @@ def test_an_empty_chunked_body_is_malformed(server):
         "a chunk size in words",
         "a negative chunk size",
         "half a chunk",
-        "chunks without an end",
+        "a chunk without its line end",
     ],
 )
 def test_a_body_that_breaks_off_is_refused(server, sent):

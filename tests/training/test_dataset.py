@@ -104,6 +104,14 @@ def test_a_bad_row_is_rejected_with_its_number_and_reason_and_the_rest_kept(
     assert sales.prices.tolist() == [row["price"] for row in rows if row is not rows[4]]
 
 
+def test_rows_are_counted_as_an_editor_counts_lines(tmp_path, rows):
+    rows[4]["price"] = ""
+    path = synthetic.write(tmp_path / "sales.csv", rows)
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, lines[0], "", *lines[1:]]))
+    assert any(x.startswith("row 7: price") for x in dataset.read(path).rejected)
+
+
 def test_every_reason_of_a_row_is_given(read, rows):
     rows[0] |= {"price": "", "grade": 14, "lat": 0}
     (line,) = read(rows).rejected

@@ -158,6 +158,23 @@ def test_two_hundred_sales_are_needed(read, shipped_demographics):
     assert array(made, "counts.npy").sum() == 200
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_field_that_no_sale_knows_is_named(read, shipped_demographics):
+    sales = read([row | {"view": ""} for row in synthetic.sales(250)])
+    for recipe in (Recipe("knn", "minimal"), Recipe("lightgbm", "full", trees=5)):
+        with pytest.raises(SalesError, match="view"):
+            fitted(recipe, sales, shipped_demographics)
+
+
+@pytest.mark.filterwarnings("error")
+def test_groups_need_a_zipcode_with_five_sales(read, shipped_demographics):
+    rows = synthetic.sales(250)
+    for number, row in enumerate(rows):
+        row["zipcode"] = f"{98001 + number // 2}"
+    with pytest.raises(SalesError, match="zipcode"):
+        fitted(Recipe("knn", "minimal"), read(rows), shipped_demographics)
+
+
 def test_demographics_of_another_country_are_refused(read, shipped_demographics):
     rows = [row | {"zipcode": "00000"} for row in synthetic.sales(250)]
     with pytest.raises(SalesError, match="none of the sales' zipcodes"):

@@ -129,12 +129,30 @@ def test_a_manifest_that_serving_could_not_use_is_refused(copy, refusal, changes
     assert str(directory) in refusal(predictor.load, directory)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_median_that_is_no_number_is_refused(copy, refusal, shipped, number):
+    directory = copy.artifact("knn-minimal-1")
+    fill = shipped["knn-minimal-1"].manifest.fill
+    copy.edit(directory, fill=fill | {"grade": number})
+    assert str(directory) in refusal(predictor.load, directory)
+
+
+@pytest.mark.parametrize("level", ["0.5", "0.8"])
+def test_a_range_upside_down_is_refused(copy, refusal, shipped, level):
+    directory = copy.artifact("knn-minimal-1")
+    interval = shipped["knn-minimal-1"].manifest.interval
+    low, high = interval["multipliers"][level]
+    upside_down = interval["multipliers"] | {level: [high, low]}
+    copy.edit(directory, interval=interval | {"multipliers": upside_down})
+    assert str(directory) in refusal(predictor.load, directory)
+
+
 @pytest.mark.parametrize("level", ["0.5", "0.8", "0.9"])
 def test_a_calibration_must_have_every_level(copy, refusal, shipped, level):
     directory = copy.artifact("knn-minimal-1")
-    interval = json.loads(json.dumps(shipped["knn-minimal-1"].manifest.interval))
-    del interval["multipliers"][level]
-    copy.edit(directory, interval=interval)
+    interval = shipped["knn-minimal-1"].manifest.interval
+    others = {k: v for k, v in interval["multipliers"].items() if k != level}
+    copy.edit(directory, interval=interval | {"multipliers": others})
     assert str(directory) in refusal(predictor.load, directory)
 
 

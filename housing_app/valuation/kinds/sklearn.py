@@ -44,7 +44,11 @@ class Pipeline:
             # Rows are in the manifest's order; the estimator may have seen a table.
             warnings.filterwarnings("ignore", "X does not have valid feature names")
             predicted = np.asarray(self._estimator.predict(rows), dtype=np.float64)
-        return predicted if self._log_target else np.asarray(np.log(predicted))
+        if self._log_target:
+            return predicted
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # No number for a price that is not positive: the caller refuses it.
+            return np.asarray(np.log(predicted))
 
 
 def load(directory: Path, manifest: Mapping[str, Any]) -> "PriceModel":
