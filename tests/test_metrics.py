@@ -103,8 +103,10 @@ def test_the_served_models_are_named(client):
 @pytest.fixture
 def warm(client, home):
     """A client that has been answered with every kind of label value already."""
-    for status in ({}, home):
-        client.post("/v1/predict", json=status)
+    for body in ({}, home):
+        client.post("/v1/predict", json=body)
+    client.get("/metrics")
+    assert client.get("/v1//info").status_code == 308, "doubled slashes are merged"
     for path in ("/nope", "/v1/predict", "/v1/zipcodes/98103", "/v1/zipcodes/x"):
         for method in ("GET", "POST", "BREW", "DELETE"):
             client.open(path, method=method)

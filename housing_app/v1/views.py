@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, current_app, g, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from housing_app import demographics
@@ -43,7 +44,7 @@ def _body() -> bytes:
         # Chunked: Werkzeug would cut the body at the limit without a word.
         limit: int = current_app.config["MAX_CONTENT_LENGTH"]
         body: bytes = request.environ["wsgi.input"].read(limit + 1)
-    except OSError:
+    except (OSError, ParseException):
         raise Problem("bad-request", "the body ended early or is badly cut") from None
     if len(body) > limit:
         raise RequestEntityTooLarge

@@ -44,8 +44,17 @@ def test_training_again_takes_the_next_version(run_with, models, synthetic_csv):
 
 def test_a_name_version_and_cut_can_be_chosen(run_with, tmp_path, synthetic_csv):
     run = run_with(MODEL_DIR=tmp_path / "new")
-    run.ok(*TRAIN, "--sales", synthetic_csv, "--name", "mine", "--version", 7,
-           "--cut", "2015-01-15")  # fmt: skip
+    run.ok(
+        *TRAIN,
+        "--sales",
+        synthetic_csv,
+        "--name",
+        "mine",
+        "--version",
+        7,
+        "--cut",
+        "2015-01-15",
+    )
     manifest = predictor.load(tmp_path / "new" / "mine-7").manifest
     assert manifest.metrics["out_of_time"]["cut"] == "2015-01-15"
 
@@ -56,6 +65,15 @@ def test_a_version_that_exists_is_refused(run_with, models, synthetic_csv):
     line = run.refuses(*TRAIN, "--sales", synthetic_csv, "--version", 1)
     assert "knn-minimal-1" in line
     assert (models / "knn-minimal-1" / "manifest.json").read_bytes() == before
+
+
+def test_a_version_that_exists_is_refused_before_anything_is_read(
+    run_with, models, tmp_path
+):
+    path = tmp_path / "sales.csv"
+    path.write_text("no sales at all")
+    run = run_with(MODEL_DIR=models)
+    assert "knn-minimal-1" in run.refuses(*TRAIN, "--sales", path, "--version", 1)
 
 
 def test_refused_rows_are_listed_and_the_rest_trained_on(run_with, tmp_path):

@@ -21,8 +21,14 @@ from housing_app.valuation.errors import ArtifactError
 # A warning would be printed for every request.
 pytestmark = pytest.mark.filterwarnings("error")
 
-COLUMNS = ("bedrooms", "bathrooms", "sqft_living", "sqft_above", "population",
-           "median_household_income")  # fmt: skip
+COLUMNS = (
+    "bedrooms",
+    "bathrooms",
+    "sqft_living",
+    "sqft_above",
+    "population",
+    "median_household_income",
+)
 
 
 class Foreign(RegressorMixin, BaseEstimator):
@@ -34,6 +40,16 @@ class Foreign(RegressorMixin, BaseEstimator):
 
     def predict(self, rows):
         return np.full(len(rows), 450_000.0)
+
+
+class Doubling(KNeighborsRegressor):
+    """Goes by the name of scikit-learn's, and answers otherwise."""
+
+    def predict(self, rows):
+        return 2 * super().predict(rows)
+
+
+Doubling.__name__ = "KNeighborsRegressor"
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +212,10 @@ def test_a_model_that_was_not_fitted_is_refused(refusal):
 
 def test_a_model_of_a_type_that_is_not_trusted_is_refused(refusal):
     assert "Foreign" in refusal(make_pipeline(StandardScaler(), Foreign()))
+
+
+def test_a_model_that_would_give_other_prices_once_converted_is_refused(refusal):
+    refusal(make_pipeline(RobustScaler(), Doubling()))
 
 
 def test_a_model_that_gives_homes_no_price_is_refused(refusal, rows):

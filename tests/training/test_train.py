@@ -1,5 +1,6 @@
 """Training: judged on later sales, then refit and described."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -125,6 +126,23 @@ def test_figures_come_from_sales_the_model_did_not_see(
     judged = manifest.metrics["out_of_time"]
     assert judged["overall"]["bias"] == pytest.approx(-0.5, abs=0.06)
     assert judged["coverage"]["0.9"]["achieved"] < 0.2
+
+
+def test_no_split_is_judged_on_homes_the_model_learned(
+    sales, shipped_demographics, examples
+):
+    # The nearest sale to a sale it learned is that sale: no error at all.
+    nearest = replace(QUICK, neighbours=1)
+    manifest, _ = trained(
+        nearest, sales, shipped_demographics, examples, reference_split=True
+    )
+    metrics = manifest.metrics
+    for judged in (
+        metrics["out_of_time"]["overall"],
+        metrics["random_split"],
+        metrics["reference_split"],
+    ):
+        assert judged["mdape"] > 0.1
 
 
 def test_the_shipped_ranges_are_calibrated_on_the_latest_sales(

@@ -244,8 +244,9 @@ def test_a_payload_that_is_no_object_is_refused(client, body):
 
 @pytest.mark.parametrize("records", [[], {}, {"0": {}}, "homes", "", 3, True])
 def test_records_must_be_a_list_of_at_least_one_home(refused, records):
-    detail = "must be a list of 1 to 1000 homes"
-    assert refused({"records": records}) == {"/records": detail}
+    found = refused({"records": records})
+    assert found.keys() == {"/records"}
+    assert "must be a list" in found["/records"]
 
 
 def test_records_must_not_be_null(refused):
@@ -268,9 +269,9 @@ def test_max_records_is_the_last_count_allowed(three_at_most, home, count, statu
     answer = three_at_most.post("/v1/predict", json={"records": [home] * count})
     assert answer.status_code == status
     if status == 422:
-        assert answer.json["errors"] == [
-            {"pointer": "/records", "detail": "must be a list of 1 to 3 homes"}
-        ]
+        (error,) = answer.json["errors"]
+        assert error["pointer"] == "/records"
+        assert "3 homes" in error["detail"], "the limit must be told"
 
 
 def test_a_field_beside_the_records_is_refused(refused, home):

@@ -34,6 +34,15 @@ def test_a_range_covers_the_stated_share_of_fresh_sales(level):
     assert level - noise <= np.mean(covered) <= level + 2 / (n + 1) + noise
 
 
+@pytest.mark.parametrize(("level", "rank"), [(0.5, 750), (0.8, 900), (0.9, 950)])
+def test_each_end_is_the_order_statistic_that_covers_its_half(level, rank):
+    # Of the 999 errors -499 … 499, the 750th has exactly 750/1,000 below a fresh one.
+    found = calibrate(np.arange(-499.0, 500.0), np.ones(999))
+    low, high = found.multipliers[level]
+    assert high in (rank - 500, rank - 499)
+    assert low in (500 - rank, 499 - rank)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_homes_that_are_hard_to_value_get_wider_ranges_of_the_same_coverage(level):
     rng = np.random.default_rng(7)
