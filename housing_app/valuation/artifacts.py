@@ -44,7 +44,7 @@ class Manifest:
     fill: dict[str, float]  # training medians, for what is unknown
     ranges: dict[str, list[float]]  # per field, where training homes lie
     zipcodes: dict[str, dict[str, float]]  # training area: count, lat, long, radius_km
-    interval: dict[str, Any]
+    interval: list[dict[str, Any]]
     metrics: dict[str, Any]
     libraries: dict[str, str]
     golden: list[dict[str, Any]] = field(default_factory=list)
@@ -132,7 +132,11 @@ _SCHEMA = _object(
     zipcodes=_each(
         _object(count=_NUMBER, lat=_NUMBER, long=_NUMBER, radius_km=_NUMBER)
     ),
-    interval=_object(fsd=_NUMBER, multipliers=_each(_PAIR)),
+    interval={
+        "type": "array",
+        "minItems": 1,
+        "items": _object(missing=_COUNT, fsd=_NUMBER, multipliers=_each(_PAIR)),
+    },
     metrics=_object(
         out_of_time=_object(
             **{"from": _DATE, "to": _DATE, "train_rows": _COUNT},

@@ -4,7 +4,7 @@
 `/v1/info`, the web form and the documents are all made from it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, NamedTuple
@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
-Columns = dict[str, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -122,50 +121,165 @@ def homes(records: Iterable[Mapping[str, Any]], default_date: date) -> Homes:
 
 _EPOCH = date(2014, 1, 1).toordinal()
 _DAYS_PER_MONTH = 365.25 / 12
-_KM_PER_DEGREE = 111.2
+_ORIGIN = (47.55, -122.2)  # degrees; the middle of the county
+_KM_PER_DEGREE = (111.2, 75.1)  # north, east, at the origin
+# Where people of this county go to work, degrees.
+_CENTRES = {
+    "to_seattle": (47.609, -122.335),
+    "to_bellevue": (47.615, -122.197),
+    "to_redmond": (47.643, -122.130),
+}
+# Smoothed over at least eight sales each; see training/locations.py.
+SURFACES = ("level_8", "level_20", "level_60", "local_60", "local_200", "per_sqft_15")
+
+
+class Surfaces(NamedTuple):
+    """Hold price levels smoothed over the map, on a grid of square cells.
+
+    values: (rows to the north, columns to the east, len(SURFACES)) logs of price.
+    west, south: the grid's corner; step: a cell's side; all km from the origin.
+    """
+
+    values: npt.NDArray[np.float32]
+    west: float
+    south: float
+    step: float
+
+    def at(self, east: FloatArray, north: FloatArray) -> FloatArray:
+        """Return (n, len(SURFACES)) bilinear values; NaN where the place is unknown."""
+        rows, columns, _ = self.values.shape
+        x = np.minimum(np.maximum((east - self.west) / self.step, 0), columns - 1.001)
+        y = np.minimum(np.maximum((north - self.south) / self.step, 0), rows - 1.001)
+        unknown = np.isnan(x + y)
+        x[unknown] = y[unknown] = 0
+        i, j = x.astype(np.intp), y.astype(np.intp)
+        u, v = (x - i)[:, None], (y - j)[:, None]
+        below = self.values[j, i] * (1 - u) + self.values[j, i + 1] * u
+        above = self.values[j + 1, i] * (1 - u) + self.values[j + 1, i + 1] * u
+        found = below * (1 - v) + above * v
+        found[unknown] = np.nan
+        return np.asarray(found)
+
+
+class Columns(dict[str, FloatArray]):
+    """Hold a home's columns by name; engineered ones are made when first asked for."""
+
+    surfaces: Surfaces | None = None
+
+    def __missing__(self, name: str) -> FloatArray:
+        made = _MADE[name](self)
+        self[name] = made
+        return made
 
 
 def columns(
     homes: Homes,
-    demographics: FloatArray,
-    demographic_names: Sequence[str],
-    area: Mapping[str, Mapping[str, float]],
+    joined: Mapping[str, FloatArray],
+    surfaces: Surfaces | None = None,
 ) -> Columns:
-    """Return the named columns of the homes, engineered ones included.
+    """Return the columns of homes.
 
-    demographics: (n, d) in the order of `demographic_names`.
-    area: what training learned of each zipcode; unknown zipcodes give NaN.
+    joined: (n,) columns from elsewhere: demographics, what is known of the zipcode.
     """
-    found: Columns = {name: homes.values[:, i] for name, i in POSITION.items()}
-    for i, name in enumerate(demographic_names):
-        found[name] = demographics[:, i]
-    levels = [area[z]["level"] if z in area else np.nan for z in homes.zipcodes]
-    found["zipcode_level"] = np.array(levels)
+    found = Columns({name: homes.values[:, i] for name, i in POSITION.items()})
+    found.update(joined)
     found["months"] = (homes.days - _EPOCH) / _DAYS_PER_MONTH
-    _engineer(found)
+    found.surfaces = surfaces
     return found
 
 
-def _engineer(c: Columns) -> None:
-    """Add the columns that are computed from a home's own fields.
+def position_km(lat: FloatArray, long: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return km to the east and north of the county's middle; NaN if either is."""
+    north = (lat - _ORIGIN[0]) * _KM_PER_DEGREE[0]
+    east = (long - _ORIGIN[1]) * _KM_PER_DEGREE[1]
+    return east + 0 * north, north + 0 * east
 
-    Ratios of the living areas are left out on purpose: prices must never fall when
-    living space grows, and a monotone model can promise that only for the areas
-    themselves.
-    """
-    year = 2014 + c["months"] / 12
-    renovated = np.where(c["yr_renovated"] > 0, c["yr_renovated"], c["yr_built"])
-    c["age"] = year - c["yr_built"]
-    c["years_since_work"] = year - np.fmax(renovated, c["yr_built"])
-    # Diagonals, because shores and highways here run at an angle to the grid.
-    c["north_east"] = c["lat"] * 1.48 + c["long"]
-    c["north_west"] = c["lat"] * 1.48 - c["long"]
-    c["lot_to_neighbours"] = c["sqft_lot"] / c["sqft_lot15"]
+
+def _surface(index: int) -> Callable[[Columns], FloatArray]:
+    def look_up(c: Columns) -> FloatArray:
+        if c.surfaces is None:
+            raise KeyError(SURFACES[index])
+        if "surfaces" not in c:
+            c["surfaces"] = c.surfaces.at(c["east"], c["north"])
+        return np.asarray(c["surfaces"][:, index])
+
+    return look_up
+
+
+def _to(name: str) -> Callable[[Columns], FloatArray]:
+    lat, long = _CENTRES[name]
+    east, north = position_km(np.array(lat), np.array(long))
+    return lambda c: np.hypot(c["east"] - east, c["north"] - north)
+
+
+def _log(name: str) -> Callable[[Columns], FloatArray]:
+    return lambda c: np.log(np.maximum(c[name], 1.0))
+
+
+# Every column that living space or grade enters rises with them and is held to be
+# rising by the models (RISING): that is how more space never lowers a price.
+_MADE: dict[str, Callable[[Columns], FloatArray]] = {
+    "east": lambda c: position_km(c["lat"], c["long"])[0],
+    "north": lambda c: position_km(c["lat"], c["long"])[1],
+    **{name: _to(name) for name in _CENTRES},
+    **{name: _surface(index) for index, name in enumerate(SURFACES)},
+    "log_living": _log("sqft_living"),
+    "log_lot": _log("sqft_lot"),
+    "log_living15": _log("sqft_living15"),
+    "log_lot15": _log("sqft_lot15"),
+    # 0 renovations is no year: where the year built is unknown, so is this one.
+    "effective_year": lambda c: np.fmax(
+        c["yr_built"], np.where(c["yr_renovated"] > 0, c["yr_renovated"], np.nan)
+    ),
+    "lot_relative": lambda c: c["log_lot"] - c["log_lot15"],
+    "lot_floors": lambda c: c["sqft_lot"] * c["floors"],
+    "living_per_bedroom": lambda c: c["sqft_living"] / (c["bedrooms"] + 1),
+    "living_relative": lambda c: c["log_living"] - c["log_living15"],
+    "grade_living": lambda c: c["grade"] * c["log_living"],
+    # Columns of the first LightGBM models.
+    "age": lambda c: 2014 + c["months"] / 12 - c["yr_built"],
+    "years_since_work": lambda c: 2014 + c["months"] / 12 - c["effective_year"],
+    "north_east": lambda c: c["lat"] * 1.48 + c["long"],
+    "north_west": lambda c: c["lat"] * 1.48 - c["long"],
+    "lot_to_neighbours": lambda c: c["sqft_lot"] / c["sqft_lot15"],
+}
+RISING = frozenset(
+    (
+        "sqft_living",
+        "sqft_above",
+        "sqft_basement",
+        "grade",
+        "living_per_bedroom",
+        "living_relative",
+        "grade_living",
+    )
+)
+OWN = frozenset((*NAMES, "months", *_MADE))  # columns that need no join
 
 
 def matrix(columns: Columns, names: Sequence[str]) -> FloatArray:
     """Stack the named columns into the (n, len(names)) rows a model takes."""
-    return np.column_stack([columns[name] for name in names])
+    return np.array([columns[name] for name in names]).T
+
+
+def complete_areas(values: FloatArray) -> FloatArray:
+    """Return homes whose one unknown area follows from living = above + basement."""
+    living, above, basement = (
+        values[:, POSITION[name]]
+        for name in ("sqft_living", "sqft_above", "sqft_basement")
+    )
+    if not np.isnan(living + above + basement).any():
+        return values
+    values = values.copy()
+    for name, found in (
+        ("sqft_living", above + basement),
+        ("sqft_above", np.maximum(living - basement, 0)),
+        ("sqft_basement", np.maximum(living - above, 0)),
+    ):
+        column = values[:, POSITION[name]]
+        unknown = np.isnan(column)
+        column[unknown] = found[unknown]
+    return values
 
 
 def distance_km(
@@ -173,4 +287,4 @@ def distance_km(
 ) -> FloatArray:
     """Return the distance between positions, flat-earth: right to 1 % in a county."""
     east = (long - long0) * np.cos(np.radians(lat0))
-    return np.asarray(_KM_PER_DEGREE * np.hypot(lat - lat0, east))
+    return np.asarray(_KM_PER_DEGREE[0] * np.hypot(lat - lat0, east))

@@ -10,21 +10,47 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 
-from housing_app.valuation import artifacts, features, intervals
+from housing_app.valuation import (
+    artifacts,
+    comparables,
+    explanations,
+    features,
+    golden,
+    intervals,
+    market,
+)
 from housing_app.valuation.artifacts import Manifest
+from housing_app.valuation.comparables import Comparables
+from housing_app.valuation.doubts import GRAVE, Doubts, Warnings
 from housing_app.valuation.errors import ArtifactError
-from housing_app.valuation.features import FloatArray, Homes, Slot
-from housing_app.valuation.kinds import PriceModel, knn, lightgbm, sklearn
+from housing_app.valuation.features import (
+    Columns,
+    FloatArray,
+    Homes,
+    Slot,
+    Surfaces,
+)
+from housing_app.valuation.kinds import (
+    PriceModel,
+    catboost,
+    knn,
+    lightgbm,
+    sklearn,
+)
 
-KINDS = {"knn": knn, "lightgbm": lightgbm, "sklearn": sklearn}
-_GOLDEN_TOLERANCE = 1e-6  # relative; other processors round sums differently
-_FAR_KM = 3.0  # beyond the zipcode's own radius
-_STALE_MONTHS = 3.0
+KINDS = {"catboost": catboost, "knn": knn, "lightgbm": lightgbm, "sklearn": sklearn}
 
-Warnings = list[dict[str, str]]
+
+Flags = npt.NDArray[np.bool_]
+# On later sales, errors of homes unlike all others were so much wider than foreseen.
+_UNLIKE_SPREAD = 1.4
+_YEAR = 365
+_PLACE = [features.POSITION["lat"], features.POSITION["long"]]
 
 
 class Valuations(NamedTuple):
@@ -37,6 +63,33 @@ class Valuations(NamedTuple):
     confidences: list[str]
     missing: list[list[str]]
     warnings: list[Warnings]
+    explanations: list[dict[str, Any]] | None = None
+    comparables: list[list[dict[str, Any]]] | None = None
+
+
+class Estimates(NamedTuple):
+    """Hold log prices and the errors to expect, (n,); columns and rows they are of.
+
+    distances: (n, groups) to the comparables, None for a model without them.
+    unlike, apart: (n,) homes unlike all comparables; prices far from theirs.
+    """
+
+    log_prices: FloatArray
+    base_log_prices: FloatArray  # without the index
+    spreads: FloatArray
+    columns: Columns
+    rows: FloatArray
+    distances: FloatArray | None
+    unlike: Flags
+    apart: Flags
+
+
+class Details(NamedTuple):
+    """Say what an answer shall hold beside prices."""
+
+    level: float = intervals.DEFAULT_LEVEL
+    explain: bool = False
+    comparables: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +99,8 @@ class Predictor:
     manifest: Manifest
     model: PriceModel
     calibration: intervals.Calibration
+    surfaces: Surfaces | None = None
+    comparables: Comparables | None = None
 
     @property
     def demographics(self) -> list[str]:
@@ -57,56 +112,170 @@ class Predictor:
         """Return the date homes are valued at unless a request names another."""
         return date.fromisoformat(self.manifest.valuation_date)
 
-    def rows(self, homes: Homes, demographics: FloatArray) -> FloatArray:
-        """Return the model's feature rows.
+    def columns(self, homes: Homes, demographics: FloatArray) -> Columns:
+        """Return the columns that the model and the comparables draw on.
 
         demographics: (n, d) in the order of `self.demographics`, NaN where unknown.
         """
-        # Filled before anything is computed from them, so that an unknown year gives
-        # the age of a typical home. LightGBM would take NaN for 0 otherwise: no sale
-        # it learned from lacked a field.
-        home, joined = self._typical
-        homes = homes._replace(values=_filled(homes.values, home))
-        columns = features.columns(
-            homes,
-            _filled(demographics, joined),
-            self.demographics,
-            self.manifest.zipcodes,
-        )
+        values = features.complete_areas(homes.values)
+        typical_home, typical_place = self._typical
+        if not self.model.takes_unknown:
+            # Filled before anything is computed from them, so that an unknown year
+            # gives the age of a typical home. LightGBM would take NaN for 0.
+            values = _filled(values, typical_home)
+        place = _filled(demographics, typical_place)
+        joined = dict(zip(self.demographics, place.T, strict=True))
+        names, zones, elsewhere = self._zones
+        zone = np.array([zones.get(zipcode, elsewhere) for zipcode in homes.zipcodes])
+        joined.update(zip(names, zone.T, strict=True))
+        return features.columns(homes._replace(values=values), joined, self.surfaces)
+
+    def estimate(
+        self, homes: Homes, demographics: FloatArray, missing: FloatArray
+    ) -> Estimates:
+        """Return log prices and spreads at the homes' valuation dates.
+
+        missing: (n,) how many fields of each home are unknown.
+        """
+        columns = self.columns(homes, demographics)
         rows = features.matrix(columns, self.manifest.features)
-        return _filled(rows, self._typical_row)
+        at_base = self.model.log_prices(rows)
+        spreads = self.model.spreads(rows, at_base, missing)
+        spreads = spreads * self._bands.factors_at(at_base)
+        market = self.market(homes.days)
+        unlike = apart = np.zeros(len(rows), dtype=bool)
+        distances = None
+        if self.comparables is not None:
+            placed = self._placed(homes, demographics, columns)
+            distances = self.comparables.distances(placed)
+            unlike = distances.min(axis=1) > self.comparables.far
+            gaps = self.comparables.gaps(distances, at_base)
+            apart = gaps > self.comparables.apart
+            spreads = np.where(unlike, spreads * _UNLIKE_SPREAD, spreads)
+        return Estimates(
+            at_base + market, at_base, spreads, columns, rows, distances, unlike, apart
+        )
+
+    def _placed(
+        self, homes: Homes, demographics: FloatArray, columns: Columns
+    ) -> Columns:
+        """Return columns in which a home of unknown place is in its zipcode's middle.
+
+        For comparables only: the price keeps to what is known.
+        """
+        unknown = np.isnan(homes.values[:, _PLACE]).any()
+        if self.manifest.slot == "minimal" or not unknown:
+            return columns
+        return self.columns(homes._replace(values=self._middles(homes)), demographics)
+
+    def _middles(self, homes: Homes) -> FloatArray:
+        """Return the homes' values, the place that of the zipcode where unknown."""
+        values = homes.values.copy()
+        middles = np.array([self._doubts.middle(z) for z in homes.zipcodes])
+        unknown = np.isnan(values[:, _PLACE]).any(axis=1, keepdims=True)
+        values[:, _PLACE] = np.where(unknown, middles, values[:, _PLACE])
+        return values
+
+    def market(self, days: FloatArray) -> FloatArray:
+        """Return what the dates add to log prices; 0 for models without an index.
+
+        The index stands still a year before and after the sales learned from: nobody
+        knows more.
+        """
+        found = self.manifest.model.get("index")
+        if found is None:
+            return np.zeros(len(days))
+        first, last = self._window
+        held = np.clip(days, first - _YEAR, last + _YEAR)
+        moved = market.index(held, found["trend"], found["season"])
+        return np.asarray(found["level"] + moved)
 
     def value(
         self,
         homes: Homes,
         demographics: FloatArray,
-        level: float = intervals.DEFAULT_LEVEL,
+        details: Details = Details(),  # noqa: B008 - it cannot be changed
         slot: Slot | None = None,
     ) -> Valuations:
-        """Value homes with ranges that hold `level` of later sale prices.
+        """Value homes, each with a range, a grade and warnings.
 
         slot: whose fields were asked for, where that is not the model's own slot.
         """
-        prices = np.exp(self.model.log_prices(self.rows(homes, demographics)))
+        missing = self._missing(homes, slot)
+        counts = np.array([len(names) for names in missing], dtype=np.float64)
+        found = self.estimate(homes, demographics, counts)
+        with np.errstate(over="ignore"):
+            prices = np.exp(found.log_prices)
         if not np.isfinite(prices).all():
             raise ArithmeticError(f"{self.manifest.id} gave a price that is no number")
-        scale = np.ones(len(prices))
-        lows, highs = self.calibration.bounds(prices, scale, level)
-        fsds = scale * self.calibration.fsd
+        lows, highs = self.calibration.bounds(
+            prices, found.spreads, counts, details.level
+        )
+        fsds = self.calibration.fsds(found.spreads, counts)
         confidences = [intervals.grade(fsd) for fsd in fsds.tolist()]
-        warnings = self._warnings(homes, np.isnan(demographics).any(axis=1))
-        missing = self._missing(homes, slot)
-        for i, found in enumerate(warnings):
-            if missing[i] or any(warning["code"] in _DOUBTFUL for warning in found):
+        unjoined = np.isnan(demographics).any(axis=1)
+        warnings = self._doubts(homes, unjoined, found.unlike, found.apart)
+        for i, doubts in enumerate(warnings):
+            if doubts and any(warning["code"] in GRAVE for warning in doubts):
                 confidences[i] = "low"
-        return Valuations(prices, lows, highs, fsds, confidences, missing, warnings)
+        answers = Valuations(prices, lows, highs, fsds, confidences, missing, warnings)
+        if details.explain:
+            answers = answers._replace(explanations=self._explain(found, homes.days))
+        if details.comparables:
+            answers = answers._replace(
+                comparables=self._compare(found, homes, details.comparables)
+            )
+        return answers
+
+    def _explain(
+        self, found: Estimates, days: FloatArray
+    ) -> list[dict[str, Any]] | None:
+        """Return explanations, None for a kind of model that has no reasons."""
+        contributions = self.model.contributions(found.rows)
+        if contributions is None:
+            return None
+        names, shares = self._folding
+        reasons = contributions[:, :-1] @ shares
+        if "index" in self.manifest.model:
+            names = [*names, explanations.MARKET]
+            reasons = np.column_stack([reasons, self.market(days)])
+        # To the cent that is answered, so that the dollars add up to it.
+        prices = np.asarray(np.round(np.exp(found.log_prices), 2), dtype=np.float64)
+        return explanations.explain(names, reasons, contributions[:, -1], prices)
+
+    def _compare(
+        self, found: Estimates, homes: Homes, count: int
+    ) -> list[list[dict[str, Any]]] | None:
+        """Return the most similar comparables, None for a model without them."""
+        if self.comparables is None or found.distances is None:
+            return None
+        lat, long = self._middles(homes)[:, _PLACE].T
+        return self.comparables.nearest(found.distances, count, lat, long)
 
     def outside_area(self, zipcodes: Sequence[str]) -> list[int]:
         """Return the positions of zipcodes that no training home was in."""
         area = self.manifest.zipcodes
         return [i for i, zipcode in enumerate(zipcodes) if zipcode not in area]
 
+    def _golden(
+        self, homes: Homes, demographics: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        answers = self.value(homes, demographics)
+        return answers.prices, answers.lows, answers.highs
+
     # What follows from the manifest is computed once, not for each request.
+
+    @cached_property
+    def _window(self) -> tuple[int, int]:
+        """Return the ordinals of the first and the last day learned from."""
+        trained = self.manifest.training
+        first, last = (date.fromisoformat(trained[end]) for end in ("from", "to"))
+        return first.toordinal(), last.toordinal()
+
+    @cached_property
+    def _bands(self) -> intervals.Bands:
+        stored = self.manifest.model.get("bands")
+        return intervals.Bands.from_json(stored) if stored else intervals.EVEN
 
     @cached_property
     def _typical(self) -> tuple[FloatArray, FloatArray]:
@@ -115,123 +284,46 @@ class Predictor:
         return home, np.array([fill[name] for name in self.demographics])
 
     @cached_property
-    def _typical_row(self) -> FloatArray:
-        return np.array([self.manifest.fill[name] for name in self.manifest.features])
+    def _zones(self) -> tuple[list[str], dict[str, FloatArray], FloatArray]:
+        """Return zipcode columns, their values by zipcode, and those of all others."""
+        area, fill = self.manifest.zipcodes, self.manifest.fill
+        joined = set(self.demographics)
+        names = [
+            name
+            for name in self.manifest.features
+            if name.startswith("zip_") and name not in joined
+        ]
+        zones = {z: np.array([zone[n] for n in names]) for z, zone in area.items()}
+        return names, zones, np.array([fill[name] for name in names])
 
     @cached_property
-    def _asked(self) -> tuple[str, ...]:
-        slot: Slot = "minimal" if self.manifest.slot == "minimal" else "full"
-        return tuple(f.name for f in features.slot_features(slot))
+    def _folding(self) -> tuple[list[str], FloatArray]:
+        return explanations.folding(self.manifest.features, self.demographics)
 
     @cached_property
-    def _positions(self) -> list[int]:
-        return [features.POSITION[name] for name in self._asked]
+    def _asked(self) -> dict[str, tuple[tuple[str, ...], list[int]]]:
+        """Return the fields each slot asks for, and where they are in a home."""
+        asked = {
+            slot: tuple(f.name for f in features.slot_features(slot))
+            for slot in features.SLOTS
+        }
+        return {
+            slot: (names, [features.POSITION[name] for name in names])
+            for slot, names in asked.items()
+        }
 
     @cached_property
-    def _ranges(self) -> FloatArray:
-        return np.array([self.manifest.ranges[name] for name in self._asked]).T
+    def _doubts(self) -> Doubts:
+        return Doubts(self.manifest, self._asked[self.manifest.slot][0])
 
     def _missing(self, homes: Homes, slot: Slot | None) -> list[list[str]]:
-        asked, positions = self._asked, self._positions
-        if slot and slot != self.manifest.slot:
-            asked = tuple(f.name for f in features.slot_features(slot))
-            positions = [features.POSITION[name] for name in asked]
+        asked, positions = self._asked[slot or self.manifest.slot]
         unknown = np.isnan(homes.values[:, positions])
         missing: list[list[str]] = [[] for _ in homes.zipcodes]
-        for row, column in np.argwhere(unknown).tolist():
-            missing[row].append(asked[column])
+        if unknown.any():
+            for row, column in np.argwhere(unknown).tolist():
+                missing[row].append(asked[column])
         return missing
-
-    def _warnings(self, homes: Homes, unjoined: Any) -> list[Warnings]:
-        """Name what makes each answer doubtful."""
-        found: list[Warnings] = [[] for _ in homes.zipcodes]
-
-        def warn(where: Any, code: str, detail: str) -> None:
-            for row in np.flatnonzero(where).tolist():
-                found[row].append({"code": code, "detail": detail})
-
-        for row in self.outside_area(homes.zipcodes):
-            found[row].append(
-                {
-                    "code": "zipcode-outside-training-area",
-                    "detail": "no sale of this zipcode was learned from",
-                }
-            )
-        warn(
-            unjoined,
-            "zipcode-without-demographics",
-            "not all demographics are known here; typical ones were used",
-        )
-        # Comparisons with NaN are false: what is unknown raises no warning.
-        home = {name: homes.values[:, i] for name, i in features.POSITION.items()}
-        gap = home["sqft_above"] + home["sqft_basement"] - home["sqft_living"]
-        warn(
-            np.abs(gap) > 1,
-            "areas-do-not-add-up",
-            "sqft_above and sqft_basement do not add up to sqft_living",
-        )
-        year = 1970 + (homes.days - date(1970, 1, 1).toordinal()) / 365.2425
-        warn(
-            (home["yr_renovated"] > 0) & (home["yr_renovated"] < home["yr_built"]),
-            "renovated-before-built",
-            "yr_renovated lies before yr_built",
-        )
-        warn(
-            home["yr_built"] > year + 1,
-            "built-after-valuation",
-            "yr_built lies after the valuation date",
-        )
-        self._warn_of_position(homes, home, warn)
-        self._warn_of_ranges(homes, found)
-        trained = self.manifest.training
-        window = [
-            date.fromisoformat(trained[end]).toordinal() for end in ("from", "to")
-        ]
-        warn(
-            (homes.days < window[0]) | (homes.days > window[1] + 30.4 * _STALE_MONTHS),
-            "valuation-date-outside-training",
-            f"prices were learned from {trained['from']} to {trained['to']}",
-        )
-        return found
-
-    def _warn_of_ranges(self, homes: Homes, found: list[Warnings]) -> None:
-        asked = self._asked
-        low, high = self._ranges
-        values = homes.values[:, self._positions]
-        for row, column in np.argwhere((values < low) | (values > high)).tolist():
-            ends = f"{low[column]:.10g} to {high[column]:.10g}"
-            text = (
-                f"{asked[column]} lies outside {ends}, where nearly all homes learned "
-                "from lie"
-            )
-            found[row].append({"code": "outside-training-range", "detail": text})
-
-    def _warn_of_position(
-        self, homes: Homes, home: features.Columns, warn: Any
-    ) -> None:
-        if self.manifest.slot == "minimal":
-            return
-        area = self.manifest.zipcodes
-        nowhere = {"lat": np.nan, "long": np.nan, "radius_km": np.nan}
-        places = [area.get(zipcode, nowhere) for zipcode in homes.zipcodes]
-        lat, long, radius = (
-            np.array([place[key] for place in places])
-            for key in ("lat", "long", "radius_km")
-        )
-        away = features.distance_km(home["lat"], home["long"], lat, long)
-        warn(
-            away > radius + _FAR_KM,
-            "position-far-from-zipcode",
-            "lat and long lie outside this zipcode",
-        )
-
-
-# What the range, one width for all, does not pay for.
-_DOUBTFUL = {
-    "zipcode-outside-training-area",
-    "zipcode-without-demographics",
-    "valuation-date-outside-training",
-}
 
 
 def _filled(values: FloatArray, typical: FloatArray) -> FloatArray:
@@ -243,7 +335,7 @@ def load(directory: Path) -> Predictor:
     manifest = artifacts.read_manifest(directory)
     artifacts.verify_files(directory, manifest)
     predictor = assemble(directory, manifest)
-    check_golden(predictor, str(directory))
+    golden.check(predictor._golden, manifest, str(directory))
     return predictor
 
 
@@ -255,64 +347,30 @@ def assemble(directory: Path, manifest: Manifest) -> Predictor:
     try:
         calibration = intervals.Calibration.from_json(manifest.interval)
         model = kind.load(directory, vars(manifest))
+        surfaces = _surfaces(directory, manifest)
+        known = manifest.model.get("comparables")
+        comparable = comparables.load(directory, known) if known else None
     except FileNotFoundError as error:
         raise ArtifactError(f"{error.filename}: missing; {artifacts.CURE}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, EOFError, BadZipFile) as error:
         text = f"{directory}: does not fit its manifest ({error!r}); {artifacts.CURE}"
         raise ArtifactError(text) from error
-    return Predictor(manifest, model, calibration)
+    return Predictor(manifest, model, calibration, surfaces, comparable)
+
+
+def _surfaces(directory: Path, manifest: Manifest) -> Surfaces | None:
+    grid = manifest.model.get("surfaces")
+    if grid is None:
+        return None
+    with np.load(directory / "surfaces.npz", allow_pickle=False) as arrays:
+        return Surfaces(arrays["values"], grid["west"], grid["south"], grid["step"])
 
 
 def golden_rows(
     predictor: Predictor, homes: Homes, demographics: FloatArray
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return inputs and answers for the manifest."""
-    answers = predictor.value(homes, demographics)
-    return [
-        {
-            "home": dict(
-                zip(features.NAMES, _nullable(homes.values[i]), strict=True),
-                zipcode=homes.zipcodes[i],
-            ),
-            "day": homes.days[i],
-            "demographics": _nullable(demographics[i]),
-            "expected": [answers.prices[i], answers.lows[i], answers.highs[i]],
-        }
-        for i in range(len(homes.zipcodes))
-    ]
-
-
-def golden_input(manifest: Manifest) -> tuple[Homes, FloatArray]:
-    """Return the golden rows' homes and their demographics."""
-    golden = manifest.golden
-    homes = features.homes((row["home"] for row in golden), date.min)
-    homes = homes._replace(days=np.array([float(row["day"]) for row in golden]))
-    rows = [[np.nan if v is None else v for v in row["demographics"]] for row in golden]
-    shape = (len(golden), len(manifest.demographics))
-    return homes, np.array(rows, dtype=np.float64).reshape(shape)
-
-
-def check_golden(predictor: Predictor, where: str) -> None:
-    """Refuse a model that does not give its own recorded answers."""
-    manifest = predictor.manifest
-    try:
-        answers = predictor.value(*golden_input(manifest))
-        found = np.array([answers.prices, answers.lows, answers.highs]).T
-        expected = np.array([row["expected"] for row in manifest.golden])
-        wrong = ~np.isclose(found, expected, rtol=_GOLDEN_TOLERANCE, atol=0).all(axis=1)
-    except Exception as error:  # whatever a foreign manifest makes it raise
-        text = f"{where}: golden rows cannot be valued ({error!r}); {artifacts.CURE}"
-        raise ArtifactError(text) from error
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise ArtifactError(
-            f"{where}: golden row {row} gives {found[row, 0]:.2f}, not "
-            f"{expected[row, 0]:.2f}; {artifacts.CURE}"
-        )
-
-
-def _nullable(values: FloatArray) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
+    return golden.rows(predictor._golden, homes, demographics)
 
 
 # --- the slots --------------------------------------------------------------------

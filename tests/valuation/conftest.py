@@ -6,28 +6,31 @@ import shutil
 from pathlib import Path
 
 import pytest
+from served import BASELINE, FULL, MINIMAL, MODEL, SHIPPED
 
-from housing_app.config import ROOT
 from housing_app.valuation import predictor
 from housing_app.valuation.errors import ArtifactError
-
-SHIPPED = ("knn-minimal-1", "lightgbm-full-1", "lightgbm-minimal-1")
 
 
 @pytest.fixture(scope="session")
 def shipped():
     """The shipped models by artifact name."""
-    return {name: predictor.load(ROOT / "model" / name) for name in SHIPPED}
+    return {name: predictor.load(MODEL / name) for name in SHIPPED}
 
 
 @pytest.fixture(scope="session")
 def full(shipped):
-    return shipped["lightgbm-full-1"]
+    return shipped[FULL]
 
 
 @pytest.fixture(scope="session")
 def minimal(shipped):
-    return shipped["lightgbm-minimal-1"]
+    return shipped[MINIMAL]
+
+
+@pytest.fixture(scope="session")
+def baseline(shipped):
+    return shipped[BASELINE]
 
 
 class Copy:
@@ -37,7 +40,7 @@ class Copy:
         self.root = root
 
     def artifact(self, name: str) -> Path:
-        return Path(shutil.copytree(ROOT / "model" / name, self.root / name))
+        return Path(shutil.copytree(MODEL / name, self.root / name))
 
     def serving(self, content: object) -> None:
         text = content if isinstance(content, str) else json.dumps(content)

@@ -5,12 +5,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from served import BASELINE, FULL, MODEL
 
-from housing_app.config import ROOT
 from housing_app.valuation import artifacts
 from housing_app.valuation.artifacts import Manifest
 
-SHIPPED = ROOT / "model" / "lightgbm-full-1"
+SHIPPED = MODEL / FULL
 MEMBERS = sorted(json.loads((SHIPPED / "manifest.json").read_text()))
 FILES = {"a.npy": b"one", "b.txt": b"two"}
 
@@ -22,7 +22,7 @@ def manifest() -> Manifest:
 
 def test_a_written_artifact_reads_back_the_same(tmp_path, manifest):
     directory = artifacts.write(tmp_path, manifest, FILES)
-    assert directory == tmp_path / "lightgbm-full-1"
+    assert directory == tmp_path / FULL
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
     found = artifacts.read_manifest(directory)
     assert found == replace(manifest, files=hashes)
@@ -66,7 +66,7 @@ def test_a_name_that_is_no_directory_name_is_refused(tmp_path, manifest, refusal
 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_manifest_without_a_member_is_refused(copy, refusal, member):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     copy.edit(directory, **{member: ...})
     text = refusal(artifacts.read_manifest, directory)
     assert f"{directory}/manifest.json" in text
@@ -75,7 +75,7 @@ def test_a_manifest_without_a_member_is_refused(copy, refusal, member):
 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_member_of_the_wrong_type_is_refused(copy, refusal, member):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     copy.edit(directory, **{member: None})
     text = refusal(artifacts.read_manifest, directory)
     assert f"{directory}/manifest.json" in text
@@ -84,7 +84,7 @@ def test_a_member_of_the_wrong_type_is_refused(copy, refusal, member):
 
 @pytest.mark.parametrize("number", [0, 2, 99, "1"])
 def test_a_format_of_another_release_is_refused(copy, refusal, number):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     copy.edit(directory, format=number)
     assert f"format {number}" in refusal(artifacts.read_manifest, directory)
 
@@ -101,7 +101,7 @@ NO_MANIFESTS = {
 
 @pytest.mark.parametrize("content", NO_MANIFESTS.values(), ids=NO_MANIFESTS)
 def test_a_manifest_that_is_no_json_object_is_refused(copy, refusal, content):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     (directory / "manifest.json").write_bytes(content)
     assert f"{directory}/manifest.json" in refusal(artifacts.read_manifest, directory)
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from housing_app.valuation import features
-from housing_app.valuation.features import FEATURES, NAMES, POSITION
+from housing_app.valuation.features import (
+    FEATURES,
+    NAMES,
+    POSITION,
+    SURFACES,
+    Homes,
+    Surfaces,
+)
 
 CORE = [
     "bedrooms",
@@ -26,12 +33,18 @@ def one_home(**fields):
     return features.homes([{"zipcode": "98103"} | fields], DAY)
 
 
-def made_of(home, demographics=(), names=(), area=None):
-    table = np.array([demographics], dtype=float).reshape(1, len(names))
-    return {
-        name: column[0]
-        for name, column in features.columns(home, table, names, area or {}).items()
-    }
+def made_of(home, surfaces=None, **joined):
+    """Return one home's columns as plain numbers, made when they are asked for."""
+    found = features.columns(
+        home, {name: np.array([value]) for name, value in joined.items()}, surfaces
+    )
+
+    class Plain:
+        def __getitem__(self, name):
+            (number,) = found[name]
+            return number
+
+    return Plain()
 
 
 def test_a_home_has_eighteen_fields_counting_its_zipcode():
@@ -166,23 +179,224 @@ def test_work_is_counted_from_building_unless_a_later_renovation_is_known(renova
 
 
 def test_what_needs_an_unknown_field_is_unknown():
-    found = made_of(one_home(sqft_lot=6000.0))
-    for name in ("age", "years_since_work", "north_east", "lot_to_neighbours"):
-        assert np.isnan(found[name])
+    found = made_of(one_home(sqft_lot=6000.0, lat=47.6))
+    for name in (
+        *("age", "years_since_work", "effective_year", "north_east", "north_west"),
+        *("lot_to_neighbours", "lot_relative", "lot_floors", "living_per_bedroom"),
+        *("living_relative", "grade_living", "log_living", "log_living15", "log_lot15"),
+        *("east", "north", "to_seattle", "to_bellevue", "to_redmond"),
+    ):
+        assert np.isnan(found[name]), name
 
 
-def test_demographics_and_zipcode_level_join_the_columns():
-    area = {"98103": {"level": 5.6}}
-    found = made_of(one_home(), [52_000, 0.4], ["population", "gini_index"], area)
-    assert found["population"] == 52_000
-    assert found["gini_index"] == 0.4
-    assert found["zipcode_level"] == 5.6
-
-
-def test_an_unknown_zipcode_has_no_level():
-    assert np.isnan(
-        made_of(one_home(), area={"98004": {"level": 6.0}})["zipcode_level"]
+def test_the_champions_columns_are_what_a_calculator_gives():
+    home = one_home(
+        bedrooms=3.0,
+        sqft_living=2000.0,
+        sqft_living15=1600.0,
+        sqft_lot=6000.0,
+        sqft_lot15=4000.0,
+        floors=1.5,
+        grade=8.0,
+        yr_built=1990.0,
+        yr_renovated=2005.0,
     )
+    found = made_of(home)
+    assert found["log_living"] == pytest.approx(math.log(2000))
+    assert found["log_lot"] == pytest.approx(math.log(6000))
+    assert found["living_per_bedroom"] == 2000 / 4
+    assert found["living_relative"] == pytest.approx(math.log(2000 / 1600))
+    assert found["lot_relative"] == pytest.approx(math.log(6000 / 4000))
+    assert found["lot_floors"] == 9000
+    assert found["grade_living"] == pytest.approx(8 * math.log(2000))
+    assert found["effective_year"] == 2005
+
+
+@pytest.mark.parametrize(
+    ("built", "renovated", "year"),
+    [
+        (1990.0, 0.0, 1990),
+        (1990.0, None, 1990),
+        (None, 2005.0, 2005),
+        (1990.0, 1950.0, 1990),
+    ],
+)
+def test_the_effective_year_is_the_later_one_known(built, renovated, year):
+    assert made_of(one_home(yr_built=built, yr_renovated=renovated))[
+        "effective_year"
+    ] == (year)
+
+
+def test_a_home_in_a_city_is_at_no_distance_from_it():
+    found = made_of(one_home(lat=47.609, long=-122.335))
+    assert found["to_seattle"] == pytest.approx(0, abs=1e-9)
+    # Bellevue lies across the lake, ten kilometres to the east.
+    assert found["to_bellevue"] == pytest.approx(10.4, abs=0.3)
+
+
+@pytest.mark.parametrize("known", ["lat", "long"])
+def test_half_a_position_is_none(known):
+    found = made_of(one_home(**{known: {"lat": 47.6, "long": -122.3}[known]}))
+    assert np.isnan(found["east"])
+    assert np.isnan(found["north"])
+
+
+def test_every_column_of_living_space_or_grade_is_held_to_be_rising():
+    # More of a field that a column enters, and no column may fall; those that rise
+    # are the ones that models are told of.
+    asked = {"sqft_living", "sqft_above", "sqft_basement", "grade"}
+    small = {feature.name: 2.0 * max(feature.low, 1.0) for feature in FEATURES}
+    small |= {"lat": 47.6, "long": -122.3, "yr_built": 1990.0, "yr_renovated": 0.0}
+    before = features.columns(one_home(**small), {})
+    moved = set()
+    for name in asked:
+        after = features.columns(one_home(**small | {name: small[name] + 1}), {})
+        for column in features.OWN - {*SURFACES, *NAMES, "months"} | asked:
+            assert (after[column] >= before[column]).all(), column
+            if (after[column] > before[column]).all():
+                moved.add(column)
+    assert moved - {"log_living"} == features.RISING
+
+
+def test_joined_columns_are_taken_as_they_are():
+    found = made_of(one_home(), population=52_000.0, zip_level=5.6)
+    assert found["population"] == 52_000
+    assert found["zip_level"] == 5.6
+
+
+def test_a_column_that_nobody_knows_is_named():
+    with pytest.raises(KeyError, match="swimming_pool"):
+        made_of(one_home())["swimming_pool"]
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_a_surface_needs_its_grid(name):
+    with pytest.raises(KeyError, match=name):
+        made_of(one_home(lat=47.6, long=-122.3))[name]
+
+
+# --- areas that follow from each other ----------------------------------------------
+
+
+def areas(living, above, basement):
+    home = one_home(sqft_living=living, sqft_above=above, sqft_basement=basement)
+    before = home.values.copy()
+    values = features.complete_areas(home.values)
+    np.testing.assert_array_equal(home.values, before)
+    names = ("sqft_living", "sqft_above", "sqft_basement")
+    return [values[0, POSITION[name]] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ((None, 1500.0, 500.0), [2000, 1500, 500]),
+        ((2000.0, None, 500.0), [2000, 1500, 500]),
+        ((2000.0, 1500.0, None), [2000, 1500, 500]),
+        ((2000.0, 2000.0, None), [2000, 2000, 0]),
+        ((2000.0, 2500.0, None), [2000, 2500, 0]),
+        ((2000.0, None, 2500.0), [2000, 0, 2500]),
+        ((2000.0, 1500.0, 400.0), [2000, 1500, 400]),
+    ],
+)
+def test_one_unknown_area_follows_from_the_others(given, found):
+    assert areas(*given) == found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (None, None, 500.0),
+        (None, 1500.0, None),
+        (2000.0, None, None),
+        (None, None, None),
+    ],
+)
+def test_two_unknown_areas_stay_unknown(given):
+    expected = [np.nan if value is None else value for value in given]
+    np.testing.assert_array_equal(areas(*given), expected)
+
+
+def test_a_home_whose_areas_are_known_is_left_alone_in_any_company():
+    known = {"sqft_living": 2000.0, "sqft_above": 1500.0, "sqft_basement": 400.0}
+    homes = features.homes(
+        [
+            {"zipcode": "98103"} | known,
+            {"zipcode": "98103"} | known | {"sqft_above": None},
+        ],
+        DAY,
+    )
+    values = features.complete_areas(homes.values)
+    np.testing.assert_array_equal(values[0], homes.values[0])
+    assert values[1, POSITION["sqft_above"]] == 1600
+
+
+# --- surfaces -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def grid():
+    """A grid of 4 by 6 nodes, 0.5 km apart, planes with a bend at no node."""
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(4, 6, len(SURFACES))).astype(np.float32)
+    return Surfaces(values, west=10.0, south=-5.0, step=0.5)
+
+
+def test_a_surface_at_a_node_is_the_nodes_value(grid):
+    for row in range(3):
+        for column in range(5):
+            at = np.array([10 + column / 2]), np.array([-5 + row / 2])
+            np.testing.assert_allclose(grid.at(*at)[0], grid.values[row, column])
+
+
+def test_a_surface_between_four_nodes_is_their_mean(grid):
+    middle = grid.at(np.array([10.25]), np.array([-4.75]))
+    corners = grid.values[:2, :2].mean(axis=(0, 1))
+    np.testing.assert_allclose(middle[0], corners, rtol=1e-6)
+
+
+def test_a_surface_follows_a_plane_exactly():
+    y, x = np.mgrid[:4, :6] * 0.5
+    plane = np.repeat((2 + 3 * x - y)[:, :, None], len(SURFACES), axis=2)
+    grid = Surfaces(plane.astype(np.float32), west=10.0, south=-5.0, step=0.5)
+    rng = np.random.default_rng(4)
+    east, north = rng.uniform(10, 12.4, 50), rng.uniform(-5, -3.6, 50)
+    expected = 2 + 3 * (east - 10) - (north + 5)
+    for column in grid.at(east, north).T:
+        np.testing.assert_allclose(column, expected, rtol=1e-6)
+
+
+def test_a_surface_has_no_jumps(grid):
+    east = np.linspace(9.5, 13, 2001)
+    found = grid.at(east, np.full(2001, -4.3))
+    # No steeper than the steepest pair of neighbouring nodes.
+    steepest = np.abs(np.diff(grid.values, axis=1)).max() / 0.5
+    assert np.abs(np.diff(found, axis=0)).max() <= steepest * (east[1] - east[0]) * 1.01
+
+
+@pytest.mark.parametrize(("east", "north"), [(-500, 0), (500, 900), (11, -900)])
+def test_far_outside_the_grid_its_border_counts(grid, east, north):
+    found = grid.at(np.array([float(east)]), np.array([float(north)]))
+    inside = (min(max(east, 10), 12.4995), min(max(north, -5), -3.5005))
+    nearest = grid.at(*(np.array([float(value)]) for value in inside))
+    np.testing.assert_allclose(found, nearest, atol=1e-6)
+
+
+def test_an_unknown_place_has_no_surface_but_its_company_has(grid):
+    found = grid.at(np.array([np.nan, 11.0]), np.array([-4.0, -4.0]))
+    assert np.isnan(found[0]).all()
+    assert np.isfinite(found[1]).all()
+
+
+def test_the_surfaces_are_columns_of_a_placed_home(grid):
+    home = one_home(lat=47.52, long=-122.2 + 11 / 75.1)
+    found = made_of(home, grid)
+    at = grid.at(np.array([found["east"]]), np.array([found["north"]]))[0]
+    assert [found[name] for name in SURFACES] == at.tolist()
+    unplaced = features.columns(
+        Homes(np.full((1, 17), np.nan), ["98103"], home.days), {}, grid
+    )
+    assert np.isnan(features.matrix(unplaced, SURFACES)).all()
 
 
 def test_a_matrix_has_the_named_columns_in_the_named_order():

@@ -4,18 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from served import BASELINE, FULL, MODEL, SERVING, SHIPPED
 from sklearn.linear_model import Ridge
 from skops import io as skops_io
 
-from housing_app.config import ROOT
-from housing_app.valuation import features, predictor
-from housing_app.valuation.kinds import knn, lightgbm, sklearn
+from housing_app.valuation import comparables, features, predictor
+from housing_app.valuation.kinds import catboost, knn, sklearn
 
-SHIPPED = sorted(path.parent.name for path in ROOT.glob("model/*/manifest.json"))
 FILES = [
     (name, path.name)
     for name in SHIPPED
-    for path in sorted((ROOT / "model" / name).iterdir())
+    for path in sorted((MODEL / name).iterdir())
     if path.name != "manifest.json"
 ]
 
@@ -50,45 +49,55 @@ def test_a_tampered_file_is_refused(copy, refusal, artifact, name):
 
 @pytest.mark.parametrize("name", ["notes.txt", ".hidden", "zzz.npy"])
 def test_a_file_that_no_manifest_names_is_refused(copy, refusal, name):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     (directory / name).write_bytes(b"")
     assert str(directory / name) in refusal(predictor.load, directory)
 
 
 def test_a_directory_in_place_of_a_file_is_refused(copy, refusal):
-    path = copy.artifact("lightgbm-full-1") / "price.txt"
+    path = copy.artifact(FULL) / "price.npz"
     path.unlink()
     path.mkdir()
     assert str(path) in refusal(predictor.load, path.parent)
 
 
 def test_a_manifest_cannot_name_a_file_outside_the_artifact(copy, refusal):
-    directory = copy.artifact("lightgbm-full-1")
-    (directory / "price.txt").rename(copy.root / "price.txt")
-    digest = predictor.artifacts.read_manifest(directory).files["price.txt"]
-    copy.edit(directory, files={"../price.txt": digest})
+    directory = copy.artifact(FULL)
+    (directory / "price.npz").rename(copy.root / "price.npz")
+    files = dict(predictor.artifacts.read_manifest(directory).files)
+    files["../price.npz"] = files.pop("price.npz")
+    copy.edit(directory, files=files)
     assert str(directory) in refusal(predictor.load, directory)
 
 
 @pytest.mark.parametrize(
-    ("artifact", "kind"),
-    [("knn-minimal-1", knn), ("lightgbm-full-1", lightgbm)],
+    ("artifact", "name"),
+    [
+        *((BASELINE, name) for name in knn.FILES),
+        *((FULL, name) for name in catboost.FILES),
+        (FULL, comparables.FILE),
+        (FULL, "surfaces.npz"),
+    ],
 )
-def test_a_kind_must_find_all_its_files_in_the_manifest(copy, refusal, artifact, kind):
-    for name in kind.FILES:
-        directory = copy.artifact(artifact)
-        files = predictor.artifacts.read_manifest(directory).files
-        (directory / name).unlink()
-        copy.edit(directory, files={k: v for k, v in files.items() if k != name})
-        assert str(directory / name) in refusal(predictor.load, directory)
-        directory.rename(copy.root / f"done-{name}")
+def test_a_model_must_find_all_its_files_in_the_manifest(copy, refusal, artifact, name):
+    directory = copy.artifact(artifact)
+    files = predictor.artifacts.read_manifest(directory).files
+    (directory / name).unlink()
+    copy.edit(directory, files={k: v for k, v in files.items() if k != name})
+    assert str(directory / name) in refusal(predictor.load, directory)
 
 
-def test_trees_that_do_not_fit_the_manifest_are_refused(copy, refusal, shipped):
-    directory = copy.artifact("lightgbm-full-1")
-    names = shipped["lightgbm-full-1"].manifest.features
-    copy.edit(directory, features=names[:-1])
+@pytest.mark.parametrize("change", [lambda n: n[:-1], lambda n: [*n, "grade"]])
+def test_trees_that_do_not_fit_the_manifest_are_refused(copy, refusal, full, change):
+    directory = copy.artifact(FULL)
+    copy.edit(directory, features=change(full.manifest.features))
     assert str(directory) in refusal(predictor.load, directory)
+
+
+def group(**changes):
+    """Return a calibration of one group, spoiled."""
+    ends = {"0.5": [-0.1, 0.1], "0.8": [-0.2, 0.2], "0.9": [-0.3, 0.3]}
+    return [{"missing": 0, "multipliers": ends, "fsd": 0.1} | changes]
 
 
 # Every member of the manifest that serving reads, spoiled one at a time.
@@ -109,10 +118,13 @@ SPOILED = {
     "ranges that are none": {"ranges": {name: [1] for name in features.NAMES}},
     "a zipcode without its area": {"zipcodes": {"98103": {}}},
     "an area that is none": {"zipcodes": {"98103": 5}},
-    "no calibration": {"interval": {}},
-    "no levels": {"interval": {"multipliers": {}, "fsd": 0.1}},
-    "levels in a list": {"interval": {"multipliers": [], "fsd": 0.1}},
-    "an fsd that is none": {"interval": {"multipliers": {"0.9": [-1, 1]}, "fsd": "x"}},
+    "no calibration": {"interval": []},
+    "a calibration of words": {"interval": ["wide"]},
+    "no levels": {"interval": group(multipliers={})},
+    "levels in a list": {"interval": group(multipliers=[])},
+    "an fsd that is none": {"interval": group(fsd="x")},
+    "a group of no count": {"interval": group(missing="few")},
+    "no group of complete homes": {"interval": group(missing=1)},
     "no golden rows": {"golden": []},
     "golden rows that are none": {"golden": [1]},
     "golden rows without a home": {"golden": [{}]},
@@ -124,42 +136,59 @@ SPOILED = {
 
 @pytest.mark.parametrize("changes", SPOILED.values(), ids=SPOILED)
 def test_a_manifest_that_serving_could_not_use_is_refused(copy, refusal, changes):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     copy.edit(directory, **changes)
     assert str(directory) in refusal(predictor.load, directory)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_a_median_that_is_no_number_is_refused(copy, refusal, shipped, number):
-    directory = copy.artifact("knn-minimal-1")
-    fill = shipped["knn-minimal-1"].manifest.fill
-    copy.edit(directory, fill=fill | {"grade": number})
+def test_a_median_that_is_no_number_is_refused(copy, refusal, baseline, number):
+    directory = copy.artifact(BASELINE)
+    copy.edit(directory, fill=baseline.manifest.fill | {"grade": number})
     assert str(directory) in refusal(predictor.load, directory)
 
 
-@pytest.mark.parametrize("level", ["0.5", "0.8"])
-def test_a_range_upside_down_is_refused(copy, refusal, shipped, level):
-    directory = copy.artifact("knn-minimal-1")
-    interval = shipped["knn-minimal-1"].manifest.interval
-    low, high = interval["multipliers"][level]
-    upside_down = interval["multipliers"] | {level: [high, low]}
-    copy.edit(directory, interval=interval | {"multipliers": upside_down})
-    assert str(directory) in refusal(predictor.load, directory)
+def spoiled(model, number, level, ends):
+    """Return a model's calibration with other ends, or ... none, of a group's level."""
+    groups = json.loads(json.dumps(model.manifest.interval))
+    groups[number]["multipliers"][level] = ends
+    if ends is ...:
+        del groups[number]["multipliers"][level]
+    return groups
 
 
+@pytest.mark.parametrize("ends", [[0.2, -0.2], [0.1, 0.2], [-0.2, -0.1]])
 @pytest.mark.parametrize("level", ["0.5", "0.8", "0.9"])
-def test_a_calibration_must_have_every_level(copy, refusal, shipped, level):
-    directory = copy.artifact("knn-minimal-1")
-    interval = shipped["knn-minimal-1"].manifest.interval
-    others = {k: v for k, v in interval["multipliers"].items() if k != level}
-    copy.edit(directory, interval=interval | {"multipliers": others})
+def test_a_range_that_would_not_hold_its_price_is_refused(
+    copy, refusal, full, level, ends
+):
+    # The golden homes have none or all of their fields: what they do not try must
+    # be refused too.
+    directory = copy.artifact(FULL)
+    copy.edit(directory, interval=spoiled(full, 1, level, ends))
+    assert str(directory) in refusal(predictor.load, directory)
+
+
+@pytest.mark.parametrize("order", [[0, 2, 1, 3], [0, 1, 1, 3], [1, 2, 3]])
+def test_groups_in_disorder_are_refused(copy, refusal, full, order):
+    directory = copy.artifact(FULL)
+    groups = full.manifest.interval
+    copy.edit(directory, interval=[groups[i] for i in order])
+    assert str(directory) in refusal(predictor.load, directory)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("level", ["0.5", "0.8", "0.9"])
+def test_a_calibration_must_have_every_level(copy, refusal, full, number, level):
+    directory = copy.artifact(FULL)
+    copy.edit(directory, interval=spoiled(full, number, level, ...))
     assert str(directory) in refusal(predictor.load, directory)
 
 
 @pytest.mark.parametrize("part", [0, 1, 2], ids=["price", "low", "high"])
-def test_a_golden_row_with_another_answer_is_refused(copy, refusal, shipped, part):
-    directory = copy.artifact("lightgbm-full-1")
-    golden = json.loads(json.dumps(shipped["lightgbm-full-1"].manifest.golden))
+def test_a_golden_row_with_another_answer_is_refused(copy, refusal, full, part):
+    directory = copy.artifact(FULL)
+    golden = json.loads(json.dumps(full.manifest.golden))
     golden[7]["expected"][part] *= 1.00001
     copy.edit(directory, golden=golden)
     text = refusal(predictor.load, directory)
@@ -168,7 +197,7 @@ def test_a_golden_row_with_another_answer_is_refused(copy, refusal, shipped, par
 
 
 def test_golden_rows_catch_a_model_whose_hashes_were_forged(copy, refusal):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     prices = np.load(directory / "prices.npy") * 1.01
     np.save(directory / "prices.npy", prices)
     copy.replace(directory, "prices.npy", (directory / "prices.npy").read_bytes())
@@ -176,7 +205,7 @@ def test_golden_rows_catch_a_model_whose_hashes_were_forged(copy, refusal):
 
 
 def test_an_artifact_under_another_name_is_refused(copy, refusal):
-    directory = copy.artifact("knn-minimal-1").rename(copy.root / "lightgbm-full-1")
+    directory = copy.artifact(BASELINE).rename(copy.root / "other-1")
     assert str(directory) in refusal(predictor.load, directory)
 
 
@@ -194,7 +223,7 @@ def test_a_skops_file_of_another_width_is_refused(copy, refusal):
 
 def as_sklearn(copy, content):
     """Return an artifact of kind sklearn with forged hashes."""
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     for name in knn.FILES:
         (directory / name).unlink()
     copy.edit(directory, kind="sklearn", files={}, model={"target": "price"})
@@ -205,12 +234,11 @@ def as_sklearn(copy, content):
 def serve(copy, **slots):
     for name in SHIPPED:
         copy.artifact(name)
-    shipped = json.loads((ROOT / "model" / "serving.json").read_text())
-    copy.serving({k: v for k, v in (shipped | slots).items() if v is not ...})
+    copy.serving({k: v for k, v in (SERVING | slots).items() if v is not ...})
 
 
 def test_the_shipped_serving_json_loads_a_champion_and_a_fallback_for_each_slot():
-    loaded = predictor.load_serving(ROOT / "model")
+    loaded = predictor.load_serving(MODEL)
     assert set(loaded) == set(features.SLOTS)
     for slot, roles in loaded.items():
         assert set(roles) == {"champion", "fallback"}
@@ -218,7 +246,7 @@ def test_the_shipped_serving_json_loads_a_champion_and_a_fallback_for_each_slot(
 
 
 def test_one_artifact_in_two_roles_is_loaded_once():
-    loaded = predictor.load_serving(ROOT / "model")
+    loaded = predictor.load_serving(MODEL)
     assert loaded["full"]["fallback"] is loaded["minimal"]["fallback"]
 
 
@@ -231,19 +259,19 @@ def test_a_slot_without_champion_is_refused(copy, refusal, slot):
 
 
 def test_a_serving_json_that_names_a_missing_artifact_is_refused(copy, refusal):
-    serve(copy, full={"champion": "lightgbm-full-9"})
+    serve(copy, full={"champion": "gone-9"})
     text = refusal(predictor.load_serving, copy.root)
-    assert str(copy.root / "lightgbm-full-9") in text
+    assert str(copy.root / "gone-9") in text
 
 
 def test_a_champion_that_needs_more_fields_than_its_slot_asks_for_is_refused(
     copy, refusal
 ):
-    serve(copy, minimal={"champion": "lightgbm-full-1"})
+    serve(copy, minimal={"champion": FULL})
     assert "serving.json" in refusal(predictor.load_serving, copy.root)
 
 
 def test_a_broken_fallback_is_refused_like_a_broken_champion(copy, refusal):
     serve(copy)
-    (copy.root / "knn-minimal-1" / "points.npy").unlink()
+    (copy.root / BASELINE / "points.npy").unlink()
     assert "points.npy" in refusal(predictor.load_serving, copy.root)

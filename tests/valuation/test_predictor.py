@@ -8,22 +8,25 @@ from datetime import date
 
 import numpy as np
 import pytest
+from served import FULL, SHIPPED
 
 from housing_app.config import ROOT
 from housing_app.valuation import features, intervals, predictor
+from housing_app.valuation.kinds import PriceModel
+from housing_app.valuation.predictor import Details
 
-MODELS = ("knn-minimal-1", "lightgbm-full-1", "lightgbm-minimal-1")
+AREAS = ("sqft_living", "sqft_above", "sqft_basement")
 
 
 @pytest.fixture
 def value(full, shipped_demographics):
     """Value homes as serving does: joined, and at the model's date."""
 
-    def valued(*homes, model=full, demographics=None, **options):
+    def valued(*homes, model=full, demographics=None, **details):
         made = features.homes(homes, model.valuation_date)
         if demographics is None:
             demographics = shipped_demographics.join(made.zipcodes, model.demographics)
-        return model.value(made, demographics, **options)
+        return model.value(made, demographics, Details(**details))
 
     return valued
 
@@ -40,7 +43,7 @@ def codes(value):
     return found
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_order_of_the_homes_does_not_change_their_answers(
     value, shipped, name, example_homes
 ):
@@ -48,11 +51,11 @@ def test_the_order_of_the_homes_does_not_change_their_answers(
     order = np.random.default_rng(6).permutation(len(example_homes))
     straight = value(*example_homes, model=model)
     shuffled = value(*(example_homes[i] for i in order), model=model)
-    for found, expected in zip(shuffled, straight, strict=True):
+    for found, expected in zip(shuffled[:7], straight[:7], strict=True):
         assert list(found) == [expected[i] for i in order]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_batch_is_valued_as_its_homes_alone_to_the_cent(
     value, shipped, name, example_homes
 ):
@@ -67,7 +70,7 @@ def test_a_batch_is_valued_as_its_homes_alone_to_the_cent(
         assert alone.warnings[0] == together.warnings[i]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_higher_level_has_a_wider_range_that_holds_the_price(
     value, shipped, name, example_homes
 ):
@@ -88,7 +91,7 @@ def test_the_confidence_is_the_grade_of_the_fsd(value, home):
     assert answer.confidences == [intervals.grade(answer.fsds[0])]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_likely_home_has_no_warnings_and_nothing_missing(value, shipped, name, home):
     answer = value(home, model=shipped[name])
     assert answer.warnings == [[]]
@@ -142,7 +145,12 @@ def test_what_is_possible_or_unknown_raises_no_warning(codes, home, code, change
 
 def test_each_field_outside_the_training_range_is_named(value, home):
     (warnings,) = value(home | {"bedrooms": 30, "sqft_lot": 5_000_000}).warnings
-    assert [w["detail"].split()[0] for w in warnings] == ["bedrooms", "sqft_lot"]
+    named = [
+        w["detail"].split()[0]
+        for w in warnings
+        if w["code"] == "outside-training-range"
+    ]
+    assert named == ["bedrooms", "sqft_lot"]
 
 
 @pytest.mark.parametrize("zipcode", ["98201", "00000"])
@@ -153,6 +161,37 @@ def test_a_home_outside_the_known_area_is_of_low_confidence(value, home, zipcode
 @pytest.mark.parametrize("day", [date(2013, 1, 1), date(2024, 1, 1)])
 def test_a_value_far_from_the_training_window_is_of_low_confidence(value, home, day):
     assert value(home | {"valuation_date": day}).confidences == ["low"]
+
+
+@pytest.mark.parametrize("artifact", SHIPPED)
+@pytest.mark.parametrize("day", [date(1900, 1, 1), date(2199, 12, 31)])
+def test_a_date_outside_any_market_gives_no_absurd_price(
+    value, shipped, home, artifact, day
+):
+    model = shipped[artifact]
+    (now,), (then,) = (
+        value(home | changes, model=model).prices
+        for changes in ({}, {"valuation_date": day})
+    )
+    assert now / 3 < then < now * 3
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("artifact", SHIPPED)
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_homes_at_the_limits_are_valued_without_a_numeric_warning(
+    value, shipped, home, artifact, end
+):
+    limits = {feature.name: getattr(feature, end) for feature in features.FEATURES}
+    homes = [home | {name: limit} for name, limit in limits.items()]
+    answer = value(
+        *homes, home | limits, model=shipped[artifact], explain=True, comparables=3
+    )
+    assert np.isfinite(answer.fsds).all()
+    assert (answer.lows > 0).all()
+    assert (answer.lows < answer.prices).all()
+    assert (answer.prices < answer.highs).all()
+    assert (answer.highs < 1e9).all()
 
 
 def test_a_warning_belongs_to_its_home_alone(value, home):
@@ -178,7 +217,7 @@ def test_a_model_of_the_core_fields_misses_no_other(value, home, minimal):
 
 
 @pytest.mark.parametrize("name", features.NAMES)
-@pytest.mark.parametrize("artifact", MODELS)
+@pytest.mark.parametrize("artifact", SHIPPED)
 def test_a_home_with_an_unknown_field_is_valued_plausibly(
     value, shipped, home, artifact, name
 ):
@@ -189,14 +228,35 @@ def test_a_home_with_an_unknown_field_is_valued_plausibly(
     assert unknown.lows[0] < unknown.prices[0] < unknown.highs[0]
 
 
-@pytest.mark.parametrize("artifact", MODELS)
-def test_an_unknown_field_is_taken_as_typical(value, shipped, home, artifact):
-    model = shipped[artifact]
-    typical = model.manifest.fill
-    for name in features.NAMES:
-        unknown = value(home | {name: None}, model=model).prices[0]
-        filled = value(home | {name: typical[name]}, model=model).prices[0]
+def test_the_baseline_takes_an_unknown_field_as_typical(value, baseline, home):
+    typical = baseline.manifest.fill
+    for name in set(features.NAMES) - set(AREAS):
+        unknown = value(home | {name: None}, model=baseline).prices[0]
+        filled = value(home | {name: typical[name]}, model=baseline).prices[0]
         assert unknown == filled, name
+
+
+@pytest.mark.parametrize("artifact", SHIPPED)
+@pytest.mark.parametrize("name", AREAS)
+def test_an_unknown_area_that_follows_from_the_others_is_taken_so(
+    value, shipped, home, artifact, name
+):
+    assert home["sqft_living"] == home["sqft_above"] + home["sqft_basement"]
+    known = value(home, model=shipped[artifact])
+    unknown = value(home | {name: None}, model=shipped[artifact])
+    assert unknown.prices[0] == known.prices[0]
+    assert unknown.missing == [[name]]
+
+
+@pytest.mark.parametrize("artifact", SHIPPED)
+def test_two_unknown_areas_are_no_zeros(value, shipped, home, artifact):
+    model = shipped[artifact]
+    unknown = {"sqft_above": None, "sqft_basement": None}
+    nothing = {"sqft_above": 0, "sqft_basement": 0}
+    prices = [
+        value(home | areas, model=model).prices[0] for areas in (unknown, nothing)
+    ]
+    assert prices[0] != prices[1]
 
 
 def test_a_home_of_which_only_the_zipcode_is_known_is_valued(value):
@@ -208,6 +268,7 @@ def test_a_home_of_which_only_the_zipcode_is_known_is_valued(value):
 
 def test_unknown_demographics_are_taken_as_typical(value, full, home):
     joined = np.array([[full.manifest.fill[name] for name in full.demographics]])
+    assert joined.size
     nothing = np.full_like(joined, np.nan)
     assert (
         value(home, demographics=nothing).prices
@@ -216,11 +277,11 @@ def test_unknown_demographics_are_taken_as_typical(value, full, home):
 
 
 def test_a_model_that_gives_no_number_raises_rather_than_answers(full, value, home):
-    class Broken:
+    class Broken(PriceModel):
         def log_prices(self, rows):
             return np.full(len(rows), np.nan)
 
-    with pytest.raises(ArithmeticError, match="lightgbm-full-1"):
+    with pytest.raises(ArithmeticError, match=FULL):
         value(home, model=replace(full, model=Broken()))
 
 
@@ -259,15 +320,17 @@ def test_a_later_change_of_the_callers_dict_changes_nothing(spare_slot, full):
 VALUE_ONE = """
 import sys
 from pathlib import Path
-from housing_app.valuation import predictor
+from housing_app.valuation import golden, predictor
+everything = predictor.Details(explain=True, comparables=5)
 for slot, roles in predictor.load_serving(Path("model")).items():
     for model in roles.values():
-        model.value(*predictor.golden_input(model.manifest))
-print(*sorted({"pandas", "sklearn", "lightgbm", "skops"} & set(sys.modules)))
+        model.value(*golden.inputs(model.manifest), everything)
+heavy = {"pandas", "sklearn", "lightgbm", "catboost", "skops", "scipy.optimize"}
+print(*sorted(heavy & set(sys.modules)))
 """
 
 
-def test_valuing_loads_no_pandas_or_scikit_learn():
+def test_valuing_loads_no_library_that_trains():
     found = subprocess.run(
         [sys.executable, "-c", VALUE_ONE],
         cwd=ROOT,

@@ -14,12 +14,13 @@ from scipy.spatial import cKDTree
 
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import FloatArray
+from housing_app.valuation.kinds import PriceModel
 
 FILES = ("points.npy", "prices.npy", "counts.npy", "center.npy", "scale.npy")
 _SPARE = 16  # neighbours asked for beyond k, to see a tie at the k-th
 
 
-class Neighbours:
+class Neighbours(PriceModel):
     """Predict the mean price of the k nearest points.
 
     Ties: of several points at exactly the distance of the k-th, those that come

@@ -17,6 +17,7 @@ import numpy as np
 
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import FloatArray
+from housing_app.valuation.kinds import PriceModel
 
 FILES = ("price.txt",)
 _FLOAT64, _ROW_MAJOR = 1, 1
@@ -55,7 +56,7 @@ def _address(array: FloatArray) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-class Trees:
+class Trees(PriceModel):
     """Evaluate one LightGBM model."""
 
     def __init__(self, text: str, width: int) -> None:

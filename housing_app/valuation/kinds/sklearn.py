@@ -7,16 +7,14 @@ skops, which rebuilds only the types named here and never runs code from the fil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import FloatArray
-
-if TYPE_CHECKING:
-    from housing_app.valuation.kinds import PriceModel
+from housing_app.valuation.kinds import PriceModel
 
 FILES = ("pipeline.skops",)
 # Types beyond skops' own defaults that a file may name; nothing else is rebuilt.
@@ -31,7 +29,7 @@ TRUSTED = (
 )
 
 
-class Pipeline:
+class Pipeline(PriceModel):
     """Value rows with a fitted scikit-learn estimator."""
 
     def __init__(self, estimator: Any, *, log_target: bool) -> None:
@@ -51,7 +49,7 @@ class Pipeline:
             return np.asarray(np.log(predicted))
 
 
-def load(directory: Path, manifest: Mapping[str, Any]) -> "PriceModel":
+def load(directory: Path, manifest: Mapping[str, Any]) -> PriceModel:
     """Rebuild the estimator of a verified artifact from the trusted types only."""
     # Deferred: scikit-learn takes 170 MiB and 2 s, and only this kind needs it.
     from skops import io

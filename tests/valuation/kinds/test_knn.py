@@ -4,15 +4,13 @@ import io
 
 import numpy as np
 import pytest
+from served import BASELINE, MODEL
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 
-from housing_app.config import ROOT
 from housing_app.valuation import features, predictor
 from housing_app.valuation.kinds import knn
-
-BASELINE = ROOT / "model" / "knn-minimal-1"
 
 
 def neighbours(points, prices, k, weights="uniform"):
@@ -60,16 +58,17 @@ def test_prices_are_those_of_scikit_learn(weights, k):
 
 
 def test_the_shipped_baseline_prices_homes_as_scikit_learn_does(
-    shipped, example_homes, shipped_demographics
+    baseline, example_homes, shipped_demographics
 ):
-    baseline = shipped["knn-minimal-1"]
     homes = features.homes(example_homes, baseline.valuation_date)
     joined = shipped_demographics.join(homes.zipcodes, baseline.demographics)
-    stored = {path.stem: np.load(path) for path in BASELINE.glob("*.npy")}
+    stored = {path.stem: np.load(path) for path in (MODEL / BASELINE).glob("*.npy")}
     options = baseline.manifest.model
     reference = KNeighborsRegressor(options["k"], weights=options["weights"])
     reference.fit(stored["points"], stored["prices"])
-    scaled = (baseline.rows(homes, joined) - stored["center"]) / stored["scale"]
+    columns = baseline.columns(homes, joined)
+    rows = features.matrix(columns, baseline.manifest.features)
+    scaled = (rows - stored["center"]) / stored["scale"]
     np.testing.assert_allclose(
         baseline.value(homes, joined).prices, reference.predict(scaled), rtol=1e-12
     )
@@ -148,27 +147,28 @@ def test_a_tie_at_the_last_neighbour_is_told_from_none():
     assert model.tied(np.array([[0.5], [0.4], [2.0]])).tolist() == [True, False, True]
 
 
+COUNT, WIDTH = np.load(MODEL / BASELINE / "points.npy").shape
 SPOILED = {
     "empty": b"",
     "a pickle": npy(np.array([{"price": 1}], dtype=object)),
     "no array": b"points",
-    "cut short": npy(np.ones((1377, 24)))[:2_000],
-    "one-dimensional": npy(np.ones(1377)),
-    "too narrow": npy(np.ones((1377, 23))),
-    "one row short": npy(np.ones((1376, 24))),
-    "full of NaN": npy(np.full((1377, 24), np.nan)),
+    "cut short": npy(np.ones((COUNT, WIDTH)))[:2_000],
+    "one-dimensional": npy(np.ones(COUNT)),
+    "too narrow": npy(np.ones((COUNT, WIDTH - 1))),
+    "one row short": npy(np.ones((COUNT - 1, WIDTH))),
+    "full of NaN": npy(np.full((COUNT, WIDTH), np.nan)),
 }
 
 
 @pytest.mark.parametrize("content", SPOILED.values(), ids=SPOILED)
 def test_points_that_are_no_table_of_numbers_are_refused(copy, refusal, content):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     copy.replace(directory, "points.npy", content)
     assert str(directory) in refusal(predictor.load, directory)
 
 
-@pytest.mark.parametrize("k", [0, -1, 1378, "3", None])
+@pytest.mark.parametrize("k", [0, -1, COUNT + 1, "3", None])
 def test_a_number_of_neighbours_that_cannot_be_is_refused(copy, refusal, k):
-    directory = copy.artifact("knn-minimal-1")
+    directory = copy.artifact(BASELINE)
     copy.edit(directory, model={"k": k, "weights": "distance", "target": "price"})
     assert str(directory) in refusal(predictor.load, directory)

@@ -6,23 +6,23 @@ import sys
 import lightgbm
 import numpy as np
 import pytest
+from served import MODEL, of_kind
 
 from housing_app.config import ROOT
 from housing_app.valuation import features
 from housing_app.valuation.kinds.lightgbm import Trees
 
-ARTIFACTS = ("lightgbm-full-1", "lightgbm-minimal-1")
 
-
-@pytest.fixture(scope="module", params=ARTIFACTS)
+@pytest.fixture(scope="module", params=of_kind("lightgbm"))
 def case(request, shipped, example_homes, shipped_demographics):
     """A shipped model, LightGBM's own reading of it, and the example homes' rows."""
     predictor = shipped[request.param]
     homes = features.homes(example_homes, predictor.valuation_date)
     joined = shipped_demographics.join(homes.zipcodes, predictor.demographics)
-    path = ROOT / "model" / request.param / "price.txt"
-    booster = lightgbm.Booster(model_file=path)
-    return predictor.model, booster, predictor.rows(homes, joined)
+    booster = lightgbm.Booster(model_file=MODEL / request.param / "price.txt")
+    columns = predictor.columns(homes, joined)
+    rows = features.matrix(columns, predictor.manifest.features)
+    return predictor.model, booster, rows
 
 
 def test_prices_are_lightgbms_to_the_last_bit(case):
