@@ -3,29 +3,60 @@
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans
 from sklearn.preprocessing import RobustScaler
 
 from housing_app.demographics import Demographics
+from housing_app.training import evaluate, groups, locations, symmetric
 from housing_app.training.census import MODEL_COLUMNS
 from housing_app.training.dataset import Sales, SalesError
-from housing_app.valuation import features
-from housing_app.valuation.features import FloatArray, Slot
+from housing_app.valuation import comparables, features
+from housing_app.valuation.artifacts import Manifest
+from housing_app.valuation.features import FloatArray, Homes, Slot
+from housing_app.valuation.kinds import catboost
 
-MIN_GROUP = 5  # sales; the fewest that any stored value may stand for
 SEED = 20150331
-_SALES_PER_GROUP = 9
+_LIGHTGBM_TREES = 500
+KINDS = ("knn", "lightgbm", "catboost")
 
-Tick = Callable[[], object]
-Area = dict[str, dict[str, float]]
+Tick = Callable[[int], object]
+Files = dict[str, bytes]
+
+# The champion's columns. Two rules: columns of living space and grade only rise with
+# them (features.RISING), and columns of the place know nothing of the home itself.
+_OWN_FULL = tuple(name for name in features.NAMES if name not in ("lat", "long"))
+_OWN_MINIMAL = tuple(f.name for f in features.slot_features("minimal"))
+_FULL = (
+    *_OWN_FULL,
+    *("effective_year", "lot_relative", "living_per_bedroom", "living_relative"),
+    *("grade_living", "east", "north", "to_seattle", "to_bellevue", "to_redmond"),
+    *features.SURFACES,
+    *locations.ZIP_COLUMNS["full"],
+    *MODEL_COLUMNS,
+)
+_MINIMAL = (
+    *_OWN_MINIMAL,
+    *("living_per_bedroom", "lot_floors"),
+    *locations.ZIP_COLUMNS["minimal"],
+    *MODEL_COLUMNS,
+)
+_LIGHTGBM = {
+    "full": (
+        *features.NAMES,
+        *("age", "years_since_work", "north_east", "north_west", "lot_to_neighbours"),
+        *("months", "zip_per_sqft"),
+        *MODEL_COLUMNS,
+    ),
+    "minimal": (*_OWN_MINIMAL, "months", "zip_per_sqft", *MODEL_COLUMNS),
+}
 
 
 @dataclass(frozen=True)
@@ -38,27 +69,28 @@ class Recipe:
     columns: tuple[str, ...] | None = None  # a knn's columns, in order
     neighbours: int | None = None
     weights: str | None = None
-    trees: int = 500
+    trees: int | None = None  # fewer make a quick draft
+    without_demographics: bool = False  # to see what they are worth
 
     @property
     def features(self) -> list[str]:
         """Return the model's columns, in order."""
         if self.columns is not None:
-            return list(self.columns)
-        if self.kind == "knn":
-            core = [f.name for f in features.slot_features("minimal")]
-            return [*core, *MODEL_COLUMNS]
-        own = [f.name for f in features.slot_features(self.slot)]
-        if self.slot == "minimal":
-            return [*own, "months", "zipcode_level", *MODEL_COLUMNS]
-        made = ["age", "years_since_work", "north_east", "north_west"]
-        made += ["lot_to_neighbours", "months", "zipcode_level"]
-        return [*own, *made, *MODEL_COLUMNS]
+            names = self.columns
+        elif self.kind == "catboost":
+            names = _FULL if self.slot == "full" else _MINIMAL
+        elif self.kind == "lightgbm":
+            names = _LIGHTGBM[self.slot]
+        else:
+            names = (*_OWN_MINIMAL, *MODEL_COLUMNS)
+        left_out = MODEL_COLUMNS if self.without_demographics else ()
+        return [name for name in names if name not in left_out]
 
     def demographics(self, available: Demographics) -> list[str]:
         """Return the columns that come from the demographics."""
-        own = {*features.NAMES, "months", "zipcode_level", "age", "years_since_work"}
-        own |= {"north_east", "north_west", "lot_to_neighbours"}
+        own = features.OWN.union(locations.ZIP_COLUMNS[self.slot])
+        if self.kind != "catboost":
+            own -= set(features.SURFACES)
         names = [name for name in self.features if name not in own]
         available.require(names, f"{self.kind} ({self.slot})")
         return names
@@ -68,91 +100,217 @@ class Recipe:
 class Fitted:
     """Hold what a fit learned, ready to be written."""
 
-    files: dict[str, bytes]
+    files: Files
     model: dict[str, Any]
     fill: dict[str, float]
-    area: Area
-    demographics: list[str] = field(default_factory=list)
+    area: dict[str, dict[str, float]]
+    demographics: list[str]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Hold what every kind learns before its own fit."""
+
+    base: locations.Hedonic
+    fitted: Fitted
+    joined: dict[str, FloatArray]  # columns from demographics and of the zipcode
+    homes: Homes  # no value unknown
 
 
 def fit(recipe: Recipe, sales: Sales, demographics: Demographics, tick: Tick) -> Fitted:
     """Fit one model on all the sales given; `tick` is called as it goes on."""
-    if len(sales) < 200:
-        raise SalesError(f"{len(sales)} sales are too few to train on; 200 are needed")
-    rows, learned = learn(recipe, sales, demographics)
-    fitter = _fit_knn if recipe.kind == "knn" else _fit_lightgbm
-    files, model = fitter(recipe, sales, rows, learned.fill, tick)
-    return replace(learned, files=files, model=model)
+    learned = learn(recipe, sales, demographics)
+    if recipe.kind == "catboost":
+        files, model = _fit_catboost(recipe, sales, learned, tick)
+    else:
+        fitter = _fit_knn if recipe.kind == "knn" else _fit_lightgbm
+        columns = features.columns(learned.homes, learned.joined)
+        rows = features.matrix(columns, recipe.features)
+        files, model = fitter(recipe, sales, rows, tick)
+    return replace(learned.fitted, files=files, model=model)
 
 
-def learn(
-    recipe: Recipe, sales: Sales, demographics: Demographics
-) -> tuple[FloatArray, Fitted]:
-    """Return the recipe's feature rows, and all that is learned but the model."""
+def learn(recipe: Recipe, sales: Sales, demographics: Demographics) -> Learned:
+    """Return all that is learned but the model itself."""
     names = recipe.demographics(demographics)
-    joined = demographics.join(sales.homes.zipcodes, names)
-    if names and np.isnan(joined).all():
+    found = demographics.join(sales.homes.zipcodes, names)
+    if names and np.isnan(found).all():
         raise SalesError(f"{demographics.source}: has none of the sales' zipcodes")
-    area = learn_area(sales)
-    if not area:
-        raise SalesError(f"no zipcode has {MIN_GROUP} sales, the fewest to learn from")
-    _check_known(sales, joined, names)
-    fill = _medians(sales, joined, names)
-    known = np.where(np.isnan(joined), [fill[name] for name in names], joined)
-    columns = features.columns(sales.homes, known, names, area)
-    rows = features.matrix(columns, recipe.features)
-    fill |= dict(zip(recipe.features, np.nanmedian(rows, axis=0).tolist(), strict=True))
-    return rows, Fitted({}, {}, fill, area, names)
-
-
-def learn_area(sales: Sales) -> Area:
-    """Return what training knows of each zipcode with at least `MIN_GROUP` sales.
-
-    level: median log price per sqft. lat, long: the middle of its homes. radius_km:
-    the distance that 99 % of them lie within.
-    """
-    zipcodes = np.asarray(sales.homes.zipcodes)
-    column = {n: sales.homes.values[:, i] for n, i in features.POSITION.items()}
-    level = np.log(sales.prices / column["sqft_living"])
-    area: Area = {}
-    for zipcode in np.unique(zipcodes):
-        here = zipcodes == zipcode
-        if here.sum() < MIN_GROUP:
-            continue
-        lat, long = column["lat"][here], column["long"][here]
-        middle = np.array([np.nanmedian(lat), np.nanmedian(long)]).round(4)
-        away = features.distance_km(lat, long, middle[0], middle[1])
-        area[str(zipcode)] = {
-            "count": int(here.sum()),
-            "level": round(float(np.nanmedian(level[here])), 6),
-            "lat": float(middle[0]),
-            "long": float(middle[1]),
-            "radius_km": round(float(np.nanquantile(away, 0.99)), 2),
-        }
-    return area
-
-
-def _check_known(sales: Sales, joined: FloatArray, names: list[str]) -> None:
-    both = np.column_stack([sales.homes.values, joined])
+    both = np.column_stack([sales.homes.values, found])
+    needed = [*features.NAMES, *names]
     nothing = np.asarray(np.all(np.isnan(both), axis=0))
-    for name, empty in zip([*features.NAMES, *names], nothing, strict=True):
+    for name, empty in zip(needed, nothing, strict=True):
         if empty:
             raise SalesError(f"{name} is unknown in every sale: nothing to learn from")
+    typical = np.nanmedian(both, axis=0)
+    both = np.where(np.isnan(both), typical, both)
+    fill = dict(zip(needed, typical.tolist(), strict=True))
+    homes = sales.homes._replace(values=both[:, : len(features.NAMES)])
+    joined = dict(zip(names, both[:, len(features.NAMES) :].T, strict=True))
+    known = replace(sales, homes=homes)
+    base = locations.hedonic(known, recipe.slot)
+    area = locations.area(known, base, recipe.slot)
+    if not area:
+        text = f"no zipcode has {locations.MIN_GROUP} sales, the fewest to learn from"
+        raise SalesError(text)
+    zones = locations.ZIP_COLUMNS[recipe.slot]
+    whole = locations.zip_values(known, base, recipe.slot).mean(axis=0)
+    fill |= dict(zip(zones, whole.tolist(), strict=True))
+    for name in zones:
+        values = [area.get(z, fill)[name] for z in homes.zipcodes]
+        joined[name] = np.array(values)
+    columns = features.columns(homes, joined)
+    for name in recipe.features:
+        if name not in features.SURFACES:
+            fill.setdefault(name, float(np.median(columns[name])))
+    return Learned(base, Fitted({}, {}, fill, area, names), joined, homes)
 
 
-def _medians(sales: Sales, joined: FloatArray, names: list[str]) -> dict[str, float]:
-    both = np.column_stack([sales.homes.values, joined])
-    keys = [*features.NAMES, *names]
-    return dict(zip(keys, np.nanmedian(both, axis=0).tolist(), strict=True))
+# --- the champion -------------------------------------------------------------------
+
+# loss, trees, learning rate. The mean of the two is better than either: squared
+# errors see the level of a place, absolute ones are not misled by odd sales.
+_MEMBERS = (("RMSE", 1000, 0.08), ("MAE", 1500, 0.04))
+_SPREAD_TREES, _QUICK_TREES, _SPREAD_FOLDS = 400, 500, 4
+# How many fields masked copies of the sales lack, each with the same chance.
+_MASKED = np.array([1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 12, 15])
+_MASKED_WEIGHT = 0.5
+_SPREAD_FLOOR, _SPREAD_CAP = 0.02, 0.7  # log price
+# A model regresses to the mean: beyond 0.3 from the middle, log prices are stretched.
+_STRETCH = {"beyond": 0.3, "above": 0.07, "below": 0.03}
+
+
+def _fit_catboost(
+    recipe: Recipe, sales: Sales, learned: Learned, tick: Tick
+) -> tuple[Files, dict[str, Any]]:
+    """Fit prices on the index-free log price, then the size of its errors.
+
+    Two forests: one for complete homes, and one that saw each sale twice, whole and
+    with random fields unknown. What a sale's place says of it is computed without it.
+    """
+    base = learned.base
+    known = replace(sales, homes=learned.homes)
+    place = locations.out_of_fold(known, base, recipe.slot)
+    whole, both, missing = _training_rows(recipe, sales, learned, place)
+    price = _fit_price(recipe, whole, tick)
+    unsure = _fit_price(recipe, both, tick)
+    spread = _fit_spread(recipe, sales, both, missing, tick)
+    files = {
+        "price.npz": npz(symmetric.shipped(price)),
+        "price_unknown.npz": npz(symmetric.shipped(unsure)),
+        "spread.npz": npz(symmetric.shipped(spread)),
+        "reasons.npz": npz(symmetric.reasons(price)),
+        "reasons_unknown.npz": npz(symmetric.reasons(unsure)),
+    }
+    model: dict[str, Any] = {
+        "target": "log_price",
+        "trees": len(price["feature"]),
+        "index": {"trend": base.trend, "season": base.season, "level": 0.0},
+        "stretch": _STRETCH | {"middle": float(base.target.mean())},
+    }
+    if recipe.slot == "full":
+        grid = locations.surfaces(locations.places(known, base))
+        files["surfaces.npz"] = npz({"values": grid.values})
+        model["surfaces"] = {"west": grid.west, "south": grid.south, "step": grid.step}
+    columns = features.columns(learned.homes, learned.joined)
+    columns.update(place)
+    arrays, model["comparables"] = groups.comparables(
+        known, columns, base, recipe.slot, keep_sales=recipe.keep_sales
+    )
+    files[comparables.FILE] = npz(arrays)
+    return files, model
+
+
+def _training_rows(
+    recipe: Recipe, sales: Sales, learned: Learned, place: dict[str, FloatArray]
+) -> tuple[symmetric.Data, symmetric.Data, FloatArray]:
+    """Return whole homes, whole and masked homes, and what the latter lack."""
+    rng = np.random.default_rng(SEED)
+    own = [features.POSITION[f.name] for f in features.slot_features(recipe.slot)]
+    values = sales.homes.values
+    lacking = np.isnan(values[:, own]).sum(axis=1)
+    counts = rng.choice(_MASKED[len(own) > _MASKED], len(sales))
+    masked = evaluate.mask(values, counts, own, rng)
+    rows = [
+        _rows(recipe, sales.homes._replace(values=version), learned, place)
+        for version in (values, masked)
+    ]
+    rising = [name in features.RISING for name in recipe.features]
+    target = learned.base.target
+    whole = symmetric.Data(rows[0], target, np.ones(len(sales)), rising)
+    weight = np.repeat([1.0, _MASKED_WEIGHT], len(sales))
+    both = symmetric.Data(np.vstack(rows), np.tile(target, 2), weight, rising)
+    missing = np.concatenate([lacking, np.maximum(counts, lacking)])
+    return whole, both, missing.astype(np.float64)
+
+
+def _fit_price(recipe: Recipe, data: symmetric.Data, tick: Tick) -> symmetric.Arrays:
+    members = [
+        symmetric.fit(
+            data,
+            {
+                "loss_function": loss,
+                "random_seed": SEED,
+                "iterations": recipe.trees or trees,
+                "learning_rate": rate,
+            },
+            tick,
+        )
+        for loss, trees, rate in _MEMBERS
+    ]
+    return symmetric.combine(members, [1 / len(members)] * len(members))
+
+
+def _fit_spread(
+    recipe: Recipe,
+    sales: Sales,
+    data: symmetric.Data,
+    missing: FloatArray,
+    tick: Tick,
+) -> symmetric.Arrays:
+    """Fit the log size of the errors a quick model makes on sales it did not see."""
+    fold = np.tile(locations.folds(sales, _SPREAD_FOLDS, seed=7), 2)
+    predicted = np.empty(len(missing))
+    quick: dict[str, Any] = {"random_seed": 5, "learning_rate": 0.12, "depth": 5}
+    quick["iterations"] = min(recipe.trees or _QUICK_TREES, _QUICK_TREES)
+    for k in range(_SPREAD_FOLDS):
+        out = fold == k
+        forest = symmetric.fit(data.where(~out), quick, tick)
+        predicted[out] = catboost.forest(forest).predict(data.rows[out])
+    error = np.minimum(np.abs(data.target - predicted), _SPREAD_CAP)
+    seen = np.column_stack([data.rows, predicted, missing])
+    options = {
+        "random_seed": 9,
+        "iterations": min(recipe.trees or _SPREAD_TREES, _SPREAD_TREES),
+        "depth": 5,
+        "learning_rate": 0.05,
+        "l2_leaf_reg": 30,
+    }
+    size = np.log(error + _SPREAD_FLOOR)
+    return symmetric.fit(symmetric.Data(seen, size, data.weight), options, tick)
+
+
+def _rows(
+    recipe: Recipe, homes: Homes, learned: Learned, place: dict[str, FloatArray]
+) -> FloatArray:
+    homes = homes._replace(values=features.complete_areas(homes.values))
+    columns = features.columns(homes, learned.joined)
+    unplaced = np.isnan(columns["east"])
+    for name, values in place.items():
+        local = name in features.SURFACES
+        columns[name] = np.where(unplaced & local, np.nan, values)
+    return features.matrix(columns, recipe.features)
+
+
+# --- the other kinds ----------------------------------------------------------------
 
 
 def _fit_lightgbm(
     recipe: Recipe,
     sales: Sales,
     rows: FloatArray,
-    fill: Mapping[str, float],
     tick: Tick,
-) -> tuple[dict[str, bytes], dict[str, Any]]:
+) -> tuple[Files, dict[str, Any]]:
     options = {
         "objective": "regression",
         "learning_rate": 0.04,
@@ -175,8 +333,8 @@ def _fit_lightgbm(
     booster = lightgbm.train(
         options,
         data,
-        num_boost_round=recipe.trees,
-        callbacks=[lambda _: tick()],
+        num_boost_round=recipe.trees or _LIGHTGBM_TREES,
+        callbacks=[lambda _: tick(1)],
     )
     text = booster.model_to_string(num_iteration=-1)
     # This line holds each column's extremes: values of single homes, and not needed.
@@ -190,15 +348,13 @@ def _fit_knn(
     recipe: Recipe,
     sales: Sales,
     rows: FloatArray,
-    fill: Mapping[str, float],
     tick: Tick,
-) -> tuple[dict[str, bytes], dict[str, Any]]:
-    known = np.where(np.isnan(rows), [fill[name] for name in recipe.features], rows)
-    scaler = RobustScaler().fit(known)
-    points, prices = scaler.transform(known), sales.prices
+) -> tuple[Files, dict[str, Any]]:
+    scaler = RobustScaler().fit(rows)
+    points, prices = scaler.transform(rows), sales.prices
     counts = np.ones(len(points))
     if not recipe.keep_sales:
-        points, prices, counts = _group(points, sales, tick)
+        points, prices, counts = groups.means(points, sales, tick)
     arrays = {
         "points.npy": points,
         "prices.npy": prices,
@@ -219,44 +375,6 @@ def _fit_knn(
     return npy_files(arrays), model
 
 
-def _group(
-    points: FloatArray, sales: Sales, tick: Tick
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return groups of at least `MIN_GROUP` like sales of one zipcode.
-
-    A group is the mean point, the median price and the count of its sales; sales of
-    zipcodes with fewer than `MIN_GROUP` are left out.
-    """
-    zipcodes = np.asarray(sales.homes.zipcodes)
-    groups: list[tuple[FloatArray, float, int]] = []
-    for zipcode in np.unique(zipcodes):
-        here = np.flatnonzero(zipcodes == zipcode)
-        if here.size >= MIN_GROUP:
-            for members in _clusters(points[here]):
-                inside = here[members]
-                price = float(np.median(sales.prices[inside]))
-                groups.append((points[inside].mean(axis=0), price, inside.size))
-        tick()
-    found, prices, counts = zip(*groups, strict=True)
-    return np.array(found), np.array(prices), np.array(counts, dtype=np.float64)
-
-
-def _clusters(points: FloatArray) -> list[npt.NDArray[np.intp]]:
-    """Return the members of k-means clusters, small ones merged into the nearest."""
-    wanted = max(1, len(points) // _SALES_PER_GROUP)
-    labels = KMeans(wanted, n_init=1, random_state=SEED).fit(points).labels_
-    while True:
-        names, counts = np.unique(labels, return_counts=True)
-        if counts.min() >= MIN_GROUP:
-            return [np.flatnonzero(labels == name) for name in names]
-        small = names[counts.argmin()]
-        others = names[names != small]
-        middles = np.array([points[labels == name].mean(axis=0) for name in others])
-        middle = points[labels == small].mean(axis=0)
-        nearest = others[np.linalg.norm(middles - middle, axis=1).argmin()]
-        labels = np.where(labels == small, nearest, labels)
-
-
 def npy_files(arrays: Mapping[str, FloatArray]) -> dict[str, bytes]:
     """Return arrays as the bytes of .npy files, by name."""
     files = {}
@@ -268,11 +386,43 @@ def npy_files(arrays: Mapping[str, FloatArray]) -> dict[str, bytes]:
     return files
 
 
+def npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Return arrays as the bytes of one .npz file, the same bytes every time."""
+    buffer = io.BytesIO()
+    # Stored, not packed: other zlibs pack to other bytes.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in sorted(arrays.items()):
+            part = io.BytesIO()
+            np.save(part, array, allow_pickle=False)
+            # numpy's own savez would store the time of day.
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), part.getvalue())
+    return buffer.getvalue()
+
+
 def ticks(recipe: Recipe, sales: Sales) -> int:
-    """Return how often a fit calls its `tick`."""
-    if recipe.kind != "knn":
-        return recipe.trees
+    """Return how far a fit ticks in all."""
+    if recipe.kind == "catboost":
+        members = 2 * sum(recipe.trees or trees for _, trees, _ in _MEMBERS)
+        quick = min(recipe.trees or _QUICK_TREES, _QUICK_TREES)
+        spread = min(recipe.trees or _SPREAD_TREES, _SPREAD_TREES)
+        return members + _SPREAD_FOLDS * quick + spread
+    if recipe.kind == "lightgbm":
+        return recipe.trees or _LIGHTGBM_TREES
     return 0 if recipe.keep_sales else len(set(sales.homes.zipcodes))
+
+
+def recipe_of(manifest: Manifest) -> Recipe:
+    """Return the recipe of an artifact, to be followed by the code as it is now."""
+    slot: Slot = "minimal" if manifest.slot == "minimal" else "full"
+    made, columns = manifest.model, tuple(manifest.features)
+    if manifest.kind == "knn":
+        single, k, weights = (made[name] for name in ("single_sales", "k", "weights"))
+        return Recipe("knn", slot, single, columns, k, weights)
+    trees = made["trees"]
+    if manifest.kind == "catboost":
+        usual = sum(count for _, count, _ in _MEMBERS)
+        trees = None if trees == usual else trees // len(_MEMBERS)
+    return Recipe(manifest.kind, slot, columns=columns, trees=trees)
 
 
 def column_list(path: Path) -> tuple[str, ...]:

@@ -18,8 +18,14 @@ from housing_app.demographics import Demographics
 from housing_app.training import dataset, evaluate
 from housing_app.training.dataset import Sales
 from housing_app.training.fit import Recipe, learn, npy_files
-from housing_app.training.train import describe, load_fitted, with_golden
-from housing_app.valuation import intervals
+from housing_app.training.train import (
+    Ranges,
+    calibrated,
+    describe,
+    load_fitted,
+    with_golden,
+)
+from housing_app.valuation import features, intervals
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import FloatArray, Homes, Slot
@@ -54,17 +60,19 @@ def convert(
     files, model = _as_knn(estimator) or _as_skops(estimator, pickled)
     kind = "knn" if "k" in model else "sklearn"
     recipe = Recipe(kind, slot, columns=columns)
-    rows, fitted = learn(recipe, sales, demographics)
-    fitted = replace(fitted, files=files, model=model)
+    learned = learn(recipe, sales, demographics)
+    columns_of = features.columns(learned.homes, learned.joined)
+    rows = features.matrix(columns_of, columns)
+    fitted = replace(learned.fitted, files=files, model=model)
     expected = _predict(estimator, rows, columns, pickled)
     made = load_fitted(
         describe(recipe, sales, fitted, name=name, version=version), files
     )
     notes = _compare(made, rows, expected, pickled)
     errors = np.log(sales.prices / expected)
-    calibration = intervals.calibrate(errors, np.ones(len(errors)))
-    manifest = replace(made.manifest, interval=calibration.to_json())
-    final = load_fitted(manifest, files)
+    group = intervals.calibrate(errors, np.ones(len(errors)))
+    ranges = Ranges(intervals.Calibration([group]), intervals.EVEN, 0.0)
+    final = calibrated(made, ranges)
     later = sales.where(~dataset.before(sales, dataset.default_cut(sales)))
     report = evaluate.report(final, later, demographics)
     metrics = {

@@ -1,30 +1,47 @@
 """Train a model, judge it on later sales, and describe it in a manifest."""
 
+import os
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from housing_app.demographics import Demographics
-from housing_app.training import dataset, evaluate
+from housing_app.training import dataset, evaluate, significance
 from housing_app.training.dataset import Mask, Sales
+from housing_app.training.evaluate import Figures, Judged
 from housing_app.training.fit import SEED, Fitted, Recipe, Tick, fit, ticks
 from housing_app.valuation import features, intervals, predictor, ratios
 from housing_app.valuation.artifacts import Manifest
-from housing_app.valuation.features import FloatArray, Homes
+from housing_app.valuation.features import Homes
 from housing_app.valuation.intervals import Calibration
 from housing_app.valuation.predictor import Predictor
 
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "pandas")
-_CALIBRATION_DAYS = 60
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "catboost", "pandas")
+CALIBRATION_DAYS = 61
+# Homes with that many random fields unknown stand for those with at least so many.
+_MISSING_GROUPS = {0: 0, 1: 1, 3: 2, 10: 6}
+# The index and the level of the latest sales may see the same rise twice.
+_MAX_LEVEL = 0.0075
 # For models that are only asked for prices.
-_NO_RANGE = Calibration(dict.fromkeys(intervals.LEVELS, (0.0, 0.0)), 0.0)
+_NO_RANGE = Calibration(
+    [intervals.Group(0, dict.fromkeys(intervals.LEVELS, (0.0, 0.0)), 0.0)]
+)
+
+
+class Ranges(NamedTuple):
+    """Hold what recent sales say of a model's errors."""
+
+    calibration: Calibration
+    bands: intervals.Bands
+    level: float
 
 
 @dataclass(frozen=True)
@@ -38,50 +55,72 @@ class Trainer:
     demographics: Demographics
     tick: Tick
 
-    def fit(
-        self, mask: Mask, calibration: Calibration = _NO_RANGE
-    ) -> tuple[Predictor, dict[str, bytes]]:
-        """Return a model of the masked sales, loaded as a server would load it."""
+    def fit(self, mask: Mask) -> tuple[Predictor, dict[str, bytes]]:
+        """Return a model of the masked sales, without ranges."""
         sales = self.sales.where(mask)
         fitted = fit(self.recipe, sales, self.demographics, self.tick)
         manifest = describe(
-            self.recipe,
-            sales,
-            fitted,
-            calibration,
-            name=self.name,
-            version=self.version,
+            self.recipe, sales, fitted, name=self.name, version=self.version
         )
         return load_fitted(manifest, fitted.files), fitted.files
 
-    def log_errors(self, model: Predictor, mask: Mask) -> FloatArray:
-        """Return log(sale price / valuation) of the masked sales."""
-        sales = self.sales.where(mask)
-        prices, _, _ = evaluate.predict(model, sales, self.demographics)
-        return np.asarray(np.log(sales.prices / prices))
+    def calibrate(self, model: Predictor, mask: Mask) -> Ranges:
+        """Return ranges, and the market's level, from sales the model has not seen.
 
-    def accuracy(self, model: Predictor, mask: Mask) -> dict[str, Any]:
+        The level is the recent median error, where the model has a price index.
+        """
+        sales = self.sales.where(mask)
+        joined = self.demographics.join(sales.homes.zipcodes, model.demographics)
+        level, groups = 0.0, []
+        bands = intervals.EVEN
+        for missing, homes in evaluate.with_unknown(sales.homes, self.recipe.slot):
+            counts = np.full(len(sales), float(missing))
+            found = model.estimate(homes, joined, counts)
+            errors = np.log(sales.prices) - found.log_prices
+            if missing == 0:
+                if "index" in model.manifest.model:
+                    level = float(np.clip(np.median(errors), -_MAX_LEVEL, _MAX_LEVEL))
+                bands = intervals.bands(
+                    errors - level, found.spreads, found.base_log_prices
+                )
+            spreads = found.spreads * bands.factors_at(found.base_log_prices)
+            start = _MISSING_GROUPS[missing]
+            groups.append(intervals.calibrate(errors - level, spreads, start))
+        return Ranges(Calibration(intervals.widening(groups)), bands, level)
+
+    def accuracy(self, model: Predictor, mask: Mask) -> Figures:
         """Return the model's overall figures on the masked sales."""
         sales = self.sales.where(mask)
         prices, _, _ = evaluate.predict(model, sales, self.demographics)
         return ratios.accuracy(sales.prices, prices)
 
-    def judge(self, cut: date) -> tuple[dict[str, Any], Calibration]:
-        """Report on the sales after the cut; return ranges calibrated on them too.
+    @property
+    def plain(self) -> "Trainer":
+        """Return the trainer of the same recipe without demographics."""
+        return replace(self, recipe=replace(self.recipe, without_demographics=True))
 
-        The ranges reported on come from the two months before the cut, as an honest
-        forecaster would have had to make them.
-        """
-        known = dataset.before(self.sales, cut)
-        early = dataset.before(self.sales, cut - timedelta(days=_CALIBRATION_DAYS))
-        calibrating, _ = self.fit(early)
-        errors = self.log_errors(calibrating, known & ~early)
-        calibration = intervals.calibrate(errors, np.ones(len(errors)))
-        judged, _ = self.fit(known, calibration)
-        report = evaluate.report(judged, self.sales.where(~known), self.demographics)
-        latest = self.log_errors(judged, ~known)
-        figures = {"cut": cut.isoformat(), "train_rows": int(known.sum())} | report
-        return figures, intervals.calibrate(latest, np.ones(len(latest)))
+    def beside(self, model: Predictor, plain: Predictor, mask: Mask) -> Figures:
+        """Return the plain model's figures beside the model's, on the masked sales."""
+        sales = self.sales.where(mask)
+        ours, theirs = (
+            evaluate.predict(m, sales, self.demographics)[0] for m in (model, plain)
+        )
+        judged = Judged(sales, theirs, {})
+        return {
+            "overall": judged.accuracy,
+            "fairness": evaluate.fairness(judged, self.demographics),
+            "paired": significance.paired(sales.prices, ours, theirs),
+        }
+
+
+def calibrated(model: Predictor, ranges: Ranges) -> Predictor:
+    """Return a model with ranges and the level of the market."""
+    options = model.manifest.model | {"bands": ranges.bands.to_json()}
+    if "index" in options:
+        options = options | {"index": options["index"] | {"level": ranges.level}}
+    interval = ranges.calibration.to_json()
+    manifest = replace(model.manifest, interval=interval, model=options)
+    return replace(model, manifest=manifest, calibration=ranges.calibration)
 
 
 def load_fitted(manifest: Manifest, files: Mapping[str, bytes]) -> Predictor:
@@ -96,7 +135,6 @@ def describe(
     recipe: Recipe,
     sales: Sales,
     fitted: Fitted,
-    calibration: Calibration = _NO_RANGE,
     *,
     name: str,
     version: int,
@@ -122,16 +160,25 @@ def describe(
         fill=fitted.fill,
         ranges=_ranges(sales),
         zipcodes=fitted.area,
-        interval=calibration.to_json(),
+        interval=_NO_RANGE.to_json(),
         metrics={},
-        libraries={name: metadata.version(name) for name in _LIBRARIES},
+        libraries=_versions(),
     )
 
 
 def with_golden(
     model: Predictor, examples: Homes, demographics: Demographics
 ) -> list[dict[str, Any]]:
-    """Return golden rows for a manifest: the example homes and their answers."""
+    """Return golden rows for a manifest: the example homes and their answers.
+
+    The last is a home of which nothing but its zipcode is known.
+    """
+    unknown = np.full((1, len(features.NAMES)), np.nan)
+    examples = Homes(
+        np.vstack([examples.values, unknown]),
+        [*examples.zipcodes, examples.zipcodes[0]],
+        np.append(examples.days, examples.days[-1]),
+    )
     joined = demographics.join(examples.zipcodes, model.demographics)
     return predictor.golden_rows(model, examples, joined)
 
@@ -151,26 +198,46 @@ def train(
 
     Four fits: one to calibrate ranges before the cut, one to judge at the cut, one on
     a random split, one to ship, whose ranges are calibrated on the sales after the
-    cut. With `reference_split` the shipped fit sees three quarters of the sales, chosen
-    as scikit-learn's `train_test_split(random_state=42)` does.
+    cut. A fifth, unless the recipe names its columns, shows what the figures would be
+    without demographics. With `reference_split` the shipped fit sees three quarters of
+    the sales, chosen as scikit-learn's `train_test_split(random_state=42)` does.
     """
-    dataset.check_cut(sales, cut, _CALIBRATION_DAYS)
-    steps = 4 * ticks(recipe, sales)
-    with tqdm(total=steps, desc=f"train {name}", unit="step", disable=None) as bar:
-        trainer = Trainer(recipe, name, version, sales, demographics, bar.update)
-        out_of_time, calibration = trainer.judge(cut)
-        held = dataset.random_holdout(sales)
-        at_random, _ = trainer.fit(~held)
-        used = np.full(len(sales), True)
-        if reference_split:
-            used = dataset.reference_split(len(sales))
-        final, files = trainer.fit(used, calibration)
-    metrics = {
-        "out_of_time": out_of_time,
-        "random_split": trainer.accuracy(at_random, held),
-    }
+    dataset.check_cut(sales, cut, CALIBRATION_DAYS)
+    known = dataset.before(sales, cut)
+    early = dataset.before(sales, cut - timedelta(days=CALIBRATION_DAYS))
+    held = dataset.random_holdout(sales)
+    shipped = np.full(len(sales), True)
     if reference_split:
-        metrics["reference_split"] = trainer.accuracy(final, ~used)
+        shipped = dataset.reference_split(len(sales))
+    challenged = recipe.columns is None and not recipe.without_demographics
+    steps = (4 + challenged) * ticks(recipe, sales)
+    with (
+        tqdm(total=steps, desc=f"train {name}", unit="tree", disable=None) as bar,
+        # Threads: the fits run in compiled code, one core each.
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        trainer = Trainer(recipe, name, version, sales, demographics, bar.update)
+        fits = pool.map(trainer.fit, (shipped, known, early, ~held))
+        plain = pool.submit(trainer.plain.fit, known) if challenged else None
+        (final, files), (judged, _), (calibrating, _), (at_random, _) = fits
+    # Ranges that are judged come from before the cut, as a forecaster's must.
+    ranges = trainer.calibrate(calibrating, known & ~early)
+    latest = trainer.calibrate(judged, ~known)
+    judged = calibrated(judged, ranges)
+    report = evaluate.report(judged, sales.where(~known), demographics)
+    metrics = {
+        "out_of_time": {"cut": cut.isoformat(), "train_rows": int(known.sum())}
+        | report,
+        "random_split": trainer.accuracy(at_random, held),
+        "importance": evaluate.importance(final, sales.where(shipped), demographics),
+    }
+    if plain:
+        # The market's level is not the demographics' doing: both get the same.
+        rival = calibrated(plain.result()[0], ranges)
+        metrics["without_demographics"] = trainer.beside(judged, rival, ~known)
+    if reference_split:
+        metrics["reference_split"] = trainer.accuracy(final, ~shipped)
+    final = calibrated(final, latest)
     golden = with_golden(final, examples, demographics)
     return replace(final.manifest, metrics=metrics, golden=golden), files
 
@@ -182,3 +249,8 @@ def _ranges(sales: Sales) -> dict[str, list[float]]:
         name: [round(float(end), 3) for end in ends[:, i]]
         for i, name in enumerate(features.NAMES)
     }
+
+
+def _versions() -> dict[str, str]:
+    installed = {dist.name.lower(): dist.version for dist in metadata.distributions()}
+    return {name: installed[name] for name in _LIBRARIES if name in installed}

@@ -1,10 +1,16 @@
 """Sales to train on that are nobody's."""
 
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
 import pytest
 from training import synthetic
 
 from housing_app.training import dataset
-from housing_app.valuation import features
+from housing_app.training.fit import Recipe
+from housing_app.training.train import train
+from housing_app.valuation import artifacts, features, predictor
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +35,32 @@ def examples(example_homes, sales):
 def read(tmp_path):
     """Read rows as a sales file."""
     return lambda rows: dataset.read(synthetic.write(tmp_path / "sales.csv", rows))
+
+
+@pytest.fixture(scope="session")
+def pair(sales, shipped_demographics, examples, tmp_path_factory):
+    """Two small models as they are loaded: LightGBM (full) and groups (minimal)."""
+    root = tmp_path_factory.mktemp("pair")
+    found = []
+    for recipe in (Recipe("lightgbm", "full", trees=25), Recipe("knn", "minimal")):
+        name = f"{recipe.kind}-{recipe.slot}"
+        manifest, files = train(
+            recipe,
+            sales,
+            shipped_demographics,
+            examples,
+            name=name,
+            version=1,
+            cut=date(2015, 2, 1),
+        )
+        found.append(predictor.load(artifacts.write(root, manifest, files)))
+    return tuple(found)
+
+
+@pytest.fixture(scope="session")
+def newer(sales):
+    """Sales as if of the half year after the models' training window."""
+    half = sales.where(np.arange(len(sales)) % 2 == 0)
+    days = half.homes.days + 200
+    moved = replace(half, homes=half.homes._replace(days=days))
+    return moved.where(days > sales.homes.days.max())

@@ -56,8 +56,9 @@ Doubling.__name__ = "KNeighborsRegressor"
 def rows(sales, shipped_demographics):
     """The sales as the pickled models were trained on them."""
     recipe = Recipe("knn", "minimal", columns=COLUMNS)
-    found, _ = learn(recipe, sales, shipped_demographics)
-    return pd.DataFrame(found, columns=COLUMNS)
+    learned = learn(recipe, sales, shipped_demographics)
+    columns = features.columns(learned.homes, learned.joined)
+    return pd.DataFrame(features.matrix(columns, COLUMNS), columns=COLUMNS)
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_the_metrics_own_up_to_what_they_are(convert):
 def test_ranges_are_calibrated_on_the_sales_given(convert):
     tight, _, _ = convert(make_pipeline(RobustScaler(), KNeighborsRegressor(5)))
     loose, _, _ = convert(make_pipeline(RobustScaler(), KNeighborsRegressor(600)))
-    assert 0 < tight.interval["fsd"] < loose.interval["fsd"]
+    assert 0 < tight.interval[0]["fsd"] < loose.interval[0]["fsd"]
 
 
 @pytest.mark.parametrize(

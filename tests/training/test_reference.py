@@ -76,7 +76,7 @@ def test_the_unseen_homes_get_the_prices_of_the_reference(
     homes = features.homes(unseen, ours.valuation_date)
     joined = census.join(homes.zipcodes, ours.demographics)
     found = ours.value(homes, joined).prices
-    rows = ours.rows(homes, joined)
+    rows = features.matrix(ours.columns(homes, joined), ours.manifest.features)
     expected = reference.predict(pd.DataFrame(rows, columns=columns))
     same = np.isclose(found, expected, rtol=1e-9, atol=0)
     assert len(unseen) == 100

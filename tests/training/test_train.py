@@ -1,5 +1,7 @@
 """Training: judged on later sales, then refit and described."""
 
+import io
+import itertools
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -7,17 +9,19 @@ import numpy as np
 import pytest
 from training import synthetic
 
-from housing_app.training import dataset
+from housing_app.training import dataset, evaluate, locations
 from housing_app.training.dataset import SalesError
 from housing_app.training.fit import Recipe
-from housing_app.training.train import train
-from housing_app.valuation import artifacts, intervals, predictor
+from housing_app.training.train import Trainer, calibrated, train
+from housing_app.valuation import artifacts, features, intervals, predictor
 
 CUT = date(2015, 2, 1)
 RECIPES = {
     "knn-minimal": Recipe("knn", "minimal"),
     "lightgbm-minimal": Recipe("lightgbm", "minimal", trees=40),
     "lightgbm-full": Recipe("lightgbm", "full", trees=40),
+    "catboost-minimal": Recipe("catboost", "minimal", trees=15),
+    "catboost-full": Recipe("catboost", "full", trees=15),
 }
 QUICK = Recipe("knn", "minimal", keep_sales=True)
 FIGURES = {"n", "r2", "mdape", "ppe10", "ppe20", "bias", "cod", "prd", "prb"}
@@ -50,14 +54,21 @@ def test_the_manifest_says_what_was_learned_from(made, sales, example_homes):
     assert manifest.training["rows"] == len(sales)
     assert manifest.training["sha256"] == sales.sha256
     assert set(manifest.zipcodes) == set(synthetic.ZIPCODES)
-    assert len(manifest.golden) == len(example_homes)
-    assert {"numpy", "lightgbm", "scikit-learn"} <= set(manifest.libraries)
+    # And a home of which nothing but its zipcode is known.
+    assert len(manifest.golden) == len(example_homes) + 1
+    libraries = {"numpy", "lightgbm", "catboost", "scikit-learn"}
+    assert libraries <= set(manifest.libraries)
 
 
 def test_the_metrics_have_every_part(made, sales):
     manifest, _ = made
     metrics = manifest.metrics
-    assert set(metrics) == {"out_of_time", "random_split"}
+    assert set(metrics) == {
+        "out_of_time",
+        "random_split",
+        "importance",
+        "without_demographics",
+    }
     judged = metrics["out_of_time"]
     assert set(judged) == {
         "cut",
@@ -69,6 +80,10 @@ def test_the_metrics_have_every_part(made, sales):
         "by_decile",
         "by_zipcode",
         "by_month",
+        "by_missing",
+        "by_likeness",
+        "bootstrap",
+        "fairness",
     }
     assert set(judged["overall"]) == set(metrics["random_split"]) == FIGURES
     assert judged["cut"] == CUT.isoformat() <= judged["from"]
@@ -155,7 +170,7 @@ def test_the_shipped_ranges_are_calibrated_on_the_latest_sales(
     )
     calm, _ = trained(QUICK, sales, shipped_demographics, examples)
     wild, _ = trained(QUICK, noisy, shipped_demographics, examples)
-    assert wild.interval["fsd"] > 3 * calm.interval["fsd"]
+    assert wild.interval[0]["fsd"] > 3 * calm.interval[0]["fsd"]
 
 
 def test_the_reference_split_learns_from_three_quarters(
@@ -189,3 +204,127 @@ def test_a_later_cut_learns_from_more_sales(sales, shipped_demographics, example
         for cut in (CUT - timedelta(days=31), CUT)
     ]
     assert rows[0] < rows[1]
+
+
+# --- the champion ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trainer(sales, shipped_demographics):
+    recipe = Recipe("catboost", "minimal", trees=10)
+    return Trainer(recipe, "some", 1, sales, shipped_demographics, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def calibrating(sales, trainer):
+    """A model of the sales before the cut, and which those are."""
+    known = dataset.before(sales, CUT)
+    return trainer.fit(known)[0], known
+
+
+def test_the_level_is_the_recent_median_error_within_bounds(
+    sales, trainer, calibrating
+):
+    model, known = calibrating
+    assert abs(trainer.calibrate(model, ~known).level) <= 0.0075
+    for factor, level in ((0.8, -0.0075), (1.25, 0.0075)):
+        other = replace(sales, prices=sales.prices * factor)
+        moved = replace(trainer, sales=other).calibrate(model, ~known)
+        assert moved.level == level
+
+
+def test_groups_of_unknown_fields_start_at_none_and_widen(trainer, calibrating):
+    model, known = calibrating
+    found = trainer.calibrate(model, ~known).calibration.groups
+    assert [group.missing for group in found] == [0, 1, 2]
+    for before, after in itertools.pairwise(found):
+        assert after.fsd >= before.fsd
+        for level in intervals.LEVELS:
+            assert after.multipliers[level][0] <= before.multipliers[level][0] < 0
+            assert after.multipliers[level][1] >= before.multipliers[level][1] > 0
+
+
+def test_ranges_cover_the_sales_they_were_calibrated_on(sales, trainer, calibrating):
+    model, known = calibrating
+    made = calibrated(model, trainer.calibrate(model, ~known))
+    later = sales.where(~known)
+    for level in intervals.LEVELS:
+        _, low, high = evaluate.predict(made, later, trainer.demographics, level)
+        inside = (low <= later.prices) & (later.prices <= high)
+        assert level - 0.02 <= inside.mean() <= level + 0.04
+
+
+def test_a_calibrated_model_is_moved_by_its_level_and_nothing_else(
+    sales, trainer, calibrating
+):
+    model, known = calibrating
+    ranges = trainer.calibrate(model, ~known)
+    later = sales.where(~known)
+    prices = [
+        evaluate.predict(m, later, trainer.demographics)[0]
+        for m in (model, calibrated(model, ranges._replace(level=0.005)))
+    ]
+    np.testing.assert_allclose(prices[1] / prices[0], np.exp(0.005), rtol=1e-12)
+
+
+def test_columns_of_demographics_named_like_zipcode_columns_can_be_chosen(
+    sales, shipped_demographics, examples
+):
+    columns = ("sqft_living", "zip_lat", "zip_long", "zip_level")
+    recipe = replace(QUICK, columns=columns)
+    manifest, files = trained(recipe, sales, shipped_demographics, examples)
+    assert manifest.demographics == ["zip_lat", "zip_long"]
+    points = np.load(io.BytesIO(files["points.npy"]))
+    assert points.shape == (len(sales), 4)
+
+
+# --- no sale tells its own price --------------------------------------------------------
+
+_PLACE = ("lat", "long")
+
+
+@pytest.fixture(scope="module")
+def real(sales_csv):
+    """The real sales of north Seattle, and which of them come before the cut."""
+    found = dataset.read(sales_csv)
+    lat, long = found.homes.values[:, [features.POSITION[n] for n in _PLACE]].T
+    some = found.where((lat > 47.61) & (lat < 47.74) & (long < -122.27))
+    return some, dataset.before(some, CUT)
+
+
+def later_error(sales, known, demographics):
+    """The median error on later sales of a draft of the champion."""
+    recipe = Recipe("catboost", "full", trees=40)
+    trainer = Trainer(recipe, "draft", 1, sales, demographics, lambda _: None)
+    model, _ = trainer.fit(known)
+    return trainer.accuracy(model, ~known)["mdape"]
+
+
+def test_out_of_fold_columns_are_not_those_that_know_the_sale(real):
+    sales, known = real
+    early = sales.where(known)
+    base = locations.hedonic(early, "full")
+    blind = locations.out_of_fold(early, base, "full")
+    places = locations.places(early, base)
+    seeing = locations.smooth(places, places.points)
+    own = base.level - base.level.mean()
+    for i, name in enumerate(features.SURFACES[:3]):
+        assert not np.isclose(blind[name], seeing[:, i]).all()
+        # What is left of a sale's own level: seen, it is drawn to itself.
+        left = own - blind[name], own - seeing[:, i]
+        assert left[1].std() < 0.97 * left[0].std()
+
+
+def test_prices_at_random_teach_the_champion_nothing(real, shipped_demographics):
+    # A model that saw a home's own price in its columns would trust them and be far
+    # worse than a constant; one that learned nothing is a constant.
+    sales, known = real
+    shuffled = sales.prices.copy()
+    rng = np.random.default_rng(17)
+    shuffled[known] = rng.permutation(shuffled[known])
+    mixed = replace(sales, prices=shuffled)
+    constant = np.median(np.abs(np.median(shuffled[known]) / sales.prices[~known] - 1))
+    assert later_error(mixed, known, shipped_demographics) == pytest.approx(
+        constant, rel=0.12
+    )
+    assert later_error(sales, known, shipped_demographics) < 0.4 * constant
