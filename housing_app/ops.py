@@ -8,7 +8,7 @@ from flask import Blueprint, current_app
 
 from housing_app import demographics
 from housing_app.extensions import limiter
-from housing_app.valuation import features, predictor
+from housing_app.valuation import features, golden, predictor
 from housing_app.valuation.errors import NotReady, ValuationError
 
 blueprint = Blueprint("ops", __name__)
@@ -54,7 +54,7 @@ def ready() -> dict[str, str]:
         model = predictor.current(slot)
         if model is None:
             raise NotReady(f"no model is loaded for slot {slot}")
-        homes, rows = predictor.golden_input(model.manifest)
+        homes, rows = golden.inputs(model.manifest)
         try:
             price = model.value(homes, rows).prices[0]
         except Exception as error:

@@ -9,7 +9,7 @@ from housing_app.logs import log
 from housing_app.valuation import predictor
 from housing_app.valuation.errors import NotReady, OutsideArea
 from housing_app.valuation.features import Homes, Slot
-from housing_app.valuation.predictor import Predictor, Valuations
+from housing_app.valuation.predictor import Details, Predictor, Valuations
 
 _FALLBACK = {
     "code": "fallback-model",
@@ -48,7 +48,7 @@ def install(config: dict[str, Any]) -> None:
 
 
 def value(
-    slot: Slot, homes: Homes, level: float, *, refuse_outside: bool = False
+    slot: Slot, homes: Homes, details: Details, *, refuse_outside: bool = False
 ) -> Answer:
     """Value homes with the slot's champion, or with its fallback if that raises.
 
@@ -61,7 +61,7 @@ def value(
         raise OutsideArea(positions)
     try:
         return Answer(
-            _value(champion, slot, "champion", homes, level), champion, "champion"
+            _value(champion, slot, "champion", homes, details), champion, "champion"
         )
     except Exception as error:
         found = champion.manifest
@@ -70,18 +70,18 @@ def value(
         fallback = predictor.current(slot, "fallback")
         if fallback is None:
             raise
-    valuations = _value(fallback, slot, "fallback", homes, level)
+    valuations = _value(fallback, slot, "fallback", homes, details)
     for warnings in valuations.warnings:
         warnings.append(_FALLBACK)
     return Answer(valuations, fallback, "fallback")
 
 
 def _value(
-    model: Predictor, slot: Slot, variant: str, homes: Homes, level: float
+    model: Predictor, slot: Slot, variant: str, homes: Homes, details: Details
 ) -> Valuations:
     started = perf_counter()
     rows = demographics.current().join(homes.zipcodes, model.demographics)
-    valuations = model.value(homes, rows, level, slot)
+    valuations = model.value(homes, rows, details, slot)
     name, version = model.manifest.name, model.manifest.version
     metrics.prediction_seconds.labels(name, version).observe(perf_counter() - started)
     metrics.predictions.labels(name, version, variant, slot).inc()

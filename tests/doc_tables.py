@@ -1,104 +1,23 @@
 """The tables of the documents, from the code's tables and the manifests."""
 
-import json
-from typing import Any
-
+import doc_accuracy
+import doc_goals
 from prometheus_client.metrics import MetricWrapperBase
 
 from housing_app import config, metrics
 from housing_app.config import ROOT
-from housing_app.valuation import artifacts, features, intervals
+from housing_app.valuation import features
 
 
 def read(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
 
 
-def table(*rows: tuple[str, ...], right: int = 0) -> str:
-    """Return a Markdown table; the last `right` columns are numbers."""
+def table(*rows: tuple[str, ...]) -> str:
+    """Return a Markdown table, the head first."""
     head, *body = rows
-    rule = ["---"] * (len(head) - right) + ["---:"] * right
+    rule = ["---"] * len(head)
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *body))
-
-
-def manifests() -> list[artifacts.Manifest]:
-    """Return the served models, champions first."""
-    roles = artifacts.read_serving(ROOT / "model").values()
-    names = [r[role] for role in ("champion", "fallback") for r in roles if role in r]
-    return [artifacts.read_manifest(ROOT / "model" / n) for n in dict.fromkeys(names)]
-
-
-def reference() -> dict[str, Any]:
-    """Return what benchmarks/reference_knn.py printed, as docs/accuracy.md holds it."""
-    return json.loads(read("docs/accuracy.md").split("```json\n")[1].split("```")[0])
-
-
-def judged() -> list[tuple[str, str, dict[str, Any]]]:
-    """Return each model's name, fields and overall figures, the reference last."""
-    ours = [
-        (
-            f"`{manifest.id}`",
-            str(len(features.slot_features(manifest.slot)) + 1),  # type: ignore[arg-type]
-            manifest.metrics["out_of_time"]["overall"],
-        )
-        for manifest in manifests()
-    ]
-    return [*ours, ("reference KNN", "8", reference()["overall"])]
-
-
-def percent(share: float, sign: str = "") -> str:
-    return f"{100 * share:{sign}.1f} %".replace("-", "−")
-
-
-def accuracy_in_short() -> str:
-    keys = ("mdape", "ppe10", "ppe20")
-    rows = [
-        (name, asked, *(percent(f[key]) for key in keys), f"{f['r2']:.3f}")
-        for name, asked, f in judged()
-    ]
-    head = ("Model", "Fields", "Median error", "Within 10 %", "Within 20 %", "R²")
-    return table(head, *rows, right=5)
-
-
-def accuracy() -> str:
-    rows = []
-    for name, asked, f in judged():
-        shares = (percent(f[key]) for key in ("mdape", "ppe10", "ppe20"))
-        plain = (f"{f['r2']:.3f}", f"{f['cod']:.1f}", f"{f['prd']:.3f}")
-        prb = f"{f['prb']:+.3f}".replace("-", "−")
-        rows.append((name, asked, *shares, percent(f["bias"], "+"), *plain, prb))
-    head = ("Model", "Fields", "MdAPE", "PPE10", "PPE20", "Bias", "R²", "COD")
-    return table((*head, "PRD", "PRB"), *rows, right=9)
-
-
-def coverage() -> str:
-    rows = []
-    for manifest in manifests():
-        stored = manifest.metrics["out_of_time"]["coverage"]
-        found = [stored[str(level)] for level in intervals.LEVELS]
-        cells = (
-            f"{percent(x['achieved'])}, width {x['relative_width']:.2f}" for x in found
-        )
-        rows.append((f"`{manifest.id}`", *cells))
-    head = ("Model", *(f"{100 * level:.0f} % range" for level in intervals.LEVELS))
-    return table(head, *rows, right=len(intervals.LEVELS))
-
-
-def deciles() -> str:
-    rows = []
-    for f in manifests()[0].metrics["out_of_time"]["by_decile"]:
-        shares = (percent(f[key]) for key in ("mdape", "ppe10", "ppe20"))
-        rows.append((str(f["decile"]), str(f["n"]), *shares, percent(f["bias"], "+")))
-    return table(("Decile", "n", "MdAPE", "PPE10", "PPE20", "Bias"), *rows, right=6)
-
-
-def splits() -> str:
-    rows = []
-    for manifest in manifests():
-        later = manifest.metrics["out_of_time"]["overall"]
-        both = (later, manifest.metrics["random_split"])
-        rows.append((f"`{manifest.id}`", *(percent(found["mdape"]) for found in both)))
-    return table(("Model", "Later sales", "Random split"), *rows, right=2)
 
 
 def fields() -> str:
@@ -142,11 +61,19 @@ def metric_table() -> str:
 
 
 BLOCKS = {
-    ("README.md", "accuracy"): accuracy_in_short,
-    ("docs/accuracy.md", "accuracy"): accuracy,
-    ("docs/accuracy.md", "coverage"): coverage,
-    ("docs/accuracy.md", "deciles"): deciles,
-    ("docs/accuracy.md", "splits"): splits,
+    ("README.md", "accuracy"): doc_accuracy.accuracy_in_short,
+    ("docs/accuracy.md", "accuracy"): doc_accuracy.accuracy,
+    ("docs/accuracy.md", "bootstrap"): doc_accuracy.sureness,
+    ("docs/accuracy.md", "goals"): doc_goals.goals,
+    ("docs/accuracy.md", "coverage"): doc_accuracy.coverage,
+    ("docs/accuracy.md", "range-goals"): doc_goals.range_goals,
+    ("docs/accuracy.md", "deciles"): doc_accuracy.deciles,
+    ("docs/accuracy.md", "missing"): doc_accuracy.missing,
+    ("docs/accuracy.md", "likeness"): doc_accuracy.likeness,
+    ("docs/accuracy.md", "months"): doc_accuracy.months,
+    ("docs/accuracy.md", "index"): doc_accuracy.index,
+    ("docs/accuracy.md", "fairness"): doc_accuracy.fairness,
+    ("docs/accuracy.md", "splits"): doc_accuracy.splits,
     ("docs/api.md", "fields"): fields,
     ("docs/operations.md", "metrics"): metric_table,
     ("docs/settings.md", "settings"): settings,

@@ -8,12 +8,13 @@ from flask import abort
 
 from housing_app import create_app, demographics, errors
 from housing_app.valuation import features, predictor
+from housing_app.valuation.kinds import PriceModel
 
 JSON = "application/json"
 REFUSED = "the roof is on fire"  # what the failing model says; no client may read it
 
 
-class FailingModel:
+class FailingModel(PriceModel):
     def log_prices(self, rows):
         raise RuntimeError(REFUSED)
 

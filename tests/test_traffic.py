@@ -13,9 +13,11 @@ from housing_app import demographics, traffic
 from housing_app.config import ROOT
 from housing_app.valuation import features, predictor
 from housing_app.valuation.errors import OutsideArea, ValuationError
+from housing_app.valuation.kinds import PriceModel
+from housing_app.valuation.predictor import Details
 
 
-class Model:
+class Model(PriceModel):
     """Answers one number for every row, or raises."""
 
     def __init__(self, answer):
@@ -78,7 +80,7 @@ def test_the_fallback_answers_for_a_champion_that_raises(
 
 
 def test_the_fallbacks_prices_are_its_own(broken, slots, homes):
-    answer = traffic.value("full", homes, 0.9)
+    answer = traffic.value("full", homes, Details(0.9))
     model = slots["full"]["fallback"]
     rows = demographics.current().join(homes.zipcodes, model.demographics)
     assert answer.variant == "fallback"
@@ -113,7 +115,7 @@ def test_a_champion_that_gives_no_number_counts_as_failed(slots, homes, price):
     predictor.install(
         "full", roles | {"champion": failing(roles["champion"], answer=price)}
     )
-    assert traffic.value("full", homes, 0.9).variant == "fallback"
+    assert traffic.value("full", homes, Details(0.9)).variant == "fallback"
 
 
 def test_a_failure_is_counted_against_the_champion_and_an_answer_for_the_fallback(
@@ -155,7 +157,7 @@ def test_a_champion_that_recovers_answers_again(client, slots, broken, home):
 def test_without_a_fallback_the_error_is_the_callers(slots, homes):
     predictor.install("full", {"champion": failing(slots["full"]["champion"])})
     with pytest.raises(RuntimeError, match="broken"):
-        traffic.value("full", homes, 0.9)
+        traffic.value("full", homes, Details(0.9))
 
 
 # --- refusing -----------------------------------------------------------------------
@@ -164,15 +166,15 @@ def test_without_a_fallback_the_error_is_the_callers(slots, homes):
 def test_homes_outside_the_area_are_refused_by_position(app, homes):
     moved = homes._replace(zipcodes=["10001", *homes.zipcodes[1:-1], "00000"])
     with pytest.raises(OutsideArea) as refusal:
-        traffic.value("full", moved, 0.9, refuse_outside=True)
+        traffic.value("full", moved, Details(0.9), refuse_outside=True)
     assert refusal.value.positions == [0, len(moved.zipcodes) - 1]
-    assert len(traffic.value("full", moved, 0.9).valuations.prices) == 20
+    assert len(traffic.value("full", moved, Details(0.9)).valuations.prices) == 20
 
 
 def test_a_slot_without_a_model_is_not_ready(slots, homes):
     predictor.install("full", {})
     with pytest.raises(traffic.NotReady):
-        traffic.value("full", homes, 0.9)
+        traffic.value("full", homes, Details(0.9))
 
 
 # --- what is refused at the door ----------------------------------------------------
@@ -220,9 +222,9 @@ def test_a_copy_of_the_shipped_models_is_taken(slots, installing):
 # What an editor, a bad copy or a mix-up leaves behind, and what must be named.
 TAMPERED = {
     "no range": ("interval", {}),
-    "a range of nothing": ("interval.multipliers", [1]),
-    "a level missing": ("interval.multipliers", {"0.9": [-0.1, 0.1]}),
-    "a deviation in words": ("interval.fsd", "wide"),
+    "a range of nothing": ("interval.0.multipliers", [1]),
+    "a level missing": ("interval.0.multipliers", {"0.9": [-0.1, 0.1]}),
+    "a deviation in words": ("interval.0.fsd", "wide"),
     "no golden rows": ("golden", []),
     "golden rows of words": ("golden", ["x"]),
     "a golden home of one number": ("golden.0.home", 1),

@@ -21,6 +21,7 @@ from werkzeug.serving import make_server
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from wherever
 
+import doc_cards  # noqa: E402
 from doc_tables import BLOCKS, read  # noqa: E402
 
 from housing_app import create_app, traffic  # noqa: E402
@@ -28,7 +29,7 @@ from housing_app import create_app, traffic  # noqa: E402
 # --- console blocks: the output of commands, as it is now -----------------------------
 
 CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.S)
-_PRETTY = " | python3 -m json.tool"
+_PRETTY = "python3 -m json.tool"
 _SERVER = "http://127.0.0.1:8000"
 
 
@@ -55,15 +56,22 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
 
 def run(command: str, app: Any) -> str | None:
     """Return a command's output, or None for those that are not replayed."""
-    plain = command.removesuffix(_PRETTY)
-    program, *words = shlex.split(plain)
+    first, *filters = command.split(" | ")
+    program, *words = shlex.split(first)
     if program == "curl":
         answer = send(words, app)
-        pretty = plain != command
-        return json.dumps(json.loads(answer), indent=4) + "\n" if pretty else answer
-    if program == "flask":
-        return app.test_cli_runner().invoke(args=words).output
-    return send_examples(app) if command == "make examples" else None
+    elif program == "flask":
+        answer = app.test_cli_runner().invoke(args=words).output
+    else:
+        return send_examples(app) if command == "make examples" else None
+    if filters[:1] == [_PRETTY]:
+        answer = json.dumps(json.loads(answer), indent=4) + "\n"
+        filters = filters[1:]
+    if filters:  # grep and its like, to show a part
+        answer = subprocess.check_output(
+            ["sh", "-c", " | ".join(filters)], input=answer, text=True
+        )
+    return answer
 
 
 def send(words: list[str], app: Any) -> str:
@@ -120,3 +128,5 @@ if __name__ == "__main__":
     for document in DOCUMENTS:
         (ROOT / document).write_text(renewed(document, made), "utf-8")
         print(document)
+    for name in doc_cards.write():
+        print(name)

@@ -2,7 +2,10 @@
 
 from flask import Flask
 
-from housing_app.cli import demographics, model, service
+from housing_app.cli import demographics, judge, model, service
+
+for _command in judge.COMMANDS:
+    model.group.add_command(_command)
 
 
 def init_app(app: Flask) -> None:

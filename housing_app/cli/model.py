@@ -20,7 +20,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @group.command()
-@click.option("--kind", type=click.Choice(["knn", "lightgbm"]), required=True)
+@click.option(
+    "--kind", type=click.Choice(["catboost", "knn", "lightgbm"]), required=True
+)
 @click.option("--slot", type=click.Choice(features.SLOTS), required=True)
 @click.option(
     "--sales", type=_FILE, required=True, help="CSV of id, date, price, home."
@@ -46,7 +48,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     is_flag=True,
     help="Ship the fit on the 75 % that train_test_split(random_state=42) chooses.",
 )
-@click.option("--trees", type=click.IntRange(1, 5000), default=500, show_default=True)
+@click.option(
+    "--trees", type=click.IntRange(1, 5000), help="Fewer for a quick draft, or more."
+)
 @with_appcontext
 def train(
     *,
@@ -62,7 +66,7 @@ def train(
     neighbours: int | None,
     weights: str | None,
     reference_split: bool,
-    trees: int,
+    trees: int | None,
 ) -> None:
     """Train a model on a file of sales and judge it on the latest of them."""
     # Deferred: pandas and scikit-learn, 3 s that no other command should wait for.

@@ -15,9 +15,11 @@ from flask.cli import with_appcontext
 from housing_app import config, ops, traffic
 from housing_app.cli import homes
 from housing_app.errors import Problem
-from housing_app.v1 import answers, views
+from housing_app.v1 import answers, descriptions
 from housing_app.valuation import features, intervals
+from housing_app.valuation.comparables import MOST
 from housing_app.valuation.errors import NotReady, ValuationError
+from housing_app.valuation.predictor import Details
 
 _SECONDS = 5.0
 
@@ -56,7 +58,9 @@ def health(url: str | None) -> None:
 def info() -> None:
     """Describe the service and its models, as /v1/info does (JSON)."""
     _install()
-    click.echo(json.dumps(views.describe(current_app.config["VERSION"]), indent=1))
+    click.echo(
+        json.dumps(descriptions.service(current_app.config["VERSION"]), indent=1)
+    )
 
 
 @click.command()
@@ -69,8 +73,17 @@ def info() -> None:
     show_default=True,
     help="Share of later sale prices the range should hold.",
 )
+@click.option("--explain", is_flag=True, help="Add the reasons of each price.")
+@click.option(
+    "--comparables",
+    type=click.IntRange(0, MOST),
+    default=0,
+    help="How many comparables to add.",
+)
 @with_appcontext
-def value(file: Path, slot: Any, interval: str) -> None:
+def value(
+    file: Path, slot: Any, interval: str, explain: bool, comparables: int
+) -> None:
     """Value the homes of FILE (JSON or CSV; - for JSON on stdin) without a server.
 
     Exit 1 if a home breaks a rule; every error is listed on stderr.
@@ -81,9 +94,10 @@ def value(file: Path, slot: Any, interval: str) -> None:
         payload = homes.read(file)
     _install()
     # A file is not an upload: its size is its owner's business.
+    details = Details(float(interval), explain, comparables)
     settings = dict(current_app.config, MAX_RECORDS=sys.maxsize)
     try:
-        answer = answers.value_payload(payload, slot, float(interval), settings)
+        answer = answers.value_payload(payload, slot, details, settings)
     except Problem as error:
         for found in error.errors:
             click.echo(f"{found.get('pointer') or '/'}: {found['detail']}", err=True)

@@ -11,12 +11,13 @@ from housing_app.v1 import schemas
 from housing_app.valuation import features, predictor
 from housing_app.valuation.errors import NotReady, OutsideArea
 from housing_app.valuation.features import Slot
+from housing_app.valuation.predictor import Details
 
 CURRENCY = "USD"
 
 
 def value_payload(
-    payload: Any, slot: Slot, level: float, settings: Mapping[str, Any]
+    payload: Any, slot: Slot, details: Details, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Check a payload, value its homes and return the answer's members."""
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
@@ -27,14 +28,14 @@ def value_payload(
     homes = features.homes(request.records, default)
     refuse = settings["REFUSE_OUTSIDE_AREA"]
     try:
-        answer = traffic.value(slot, homes, level, refuse_outside=refuse)
+        answer = traffic.value(slot, homes, details, refuse_outside=refuse)
     except OutsideArea as error:
         raise _outside(error, request) from None
     found = answer.model.manifest
     days = [date.fromordinal(int(day)).isoformat() for day in homes.days]
     return {
-        "predictions": _predictions(answer, days),
-        "interval": level,
+        "predictions": _predictions(answer, days, details),
+        "interval": details.level,
         "currency": CURRENCY,
         "valuation_date": days[0] if len(set(days)) == 1 else None,
         "model": {
@@ -56,9 +57,11 @@ def _outside(error: OutsideArea, request: schemas.ValuationRequest) -> Problem:
     return Problem("outside-area", str(error), errors=schemas.bounded(errors))
 
 
-def _predictions(answer: traffic.Answer, days: list[str]) -> list[dict[str, Any]]:
+def _predictions(
+    answer: traffic.Answer, days: list[str], details: Details
+) -> list[dict[str, Any]]:
     found = answer.valuations
-    return [
+    predictions: list[dict[str, Any]] = [
         {
             "id": str(uuid.uuid4()),
             "price": round(price, 2),
@@ -82,3 +85,12 @@ def _predictions(answer: traffic.Answer, days: list[str]) -> list[dict[str, Any]
             strict=True,
         )
     ]
+    # Asked for but not known to the model that answered: null.
+    for asked, name, values in (
+        (details.explain, "explanation", found.explanations),
+        (details.comparables, "comparables", found.comparables),
+    ):
+        if asked:
+            for i, prediction in enumerate(predictions):
+                prediction[name] = values[i] if values else None
+    return predictions

@@ -10,15 +10,17 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from marshmallow import RAISE, Schema, ValidationError, fields
+from werkzeug.datastructures import MultiDict
 
 from housing_app.errors import Problem
+from housing_app.valuation.comparables import MOST
 from housing_app.valuation.features import (
     FEATURES,
     ZIPCODE,
@@ -26,7 +28,8 @@ from housing_app.valuation.features import (
     Slot,
     slot_features,
 )
-from housing_app.valuation.intervals import DEFAULT_LEVEL, LEVELS
+from housing_app.valuation.intervals import LEVELS
+from housing_app.valuation.predictor import Details
 
 MAX_ERRORS = 100  # more would help nobody and could be made to fill memory
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -173,26 +176,62 @@ def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest
     return ValuationRequest(homes, envelope.get(_VALUATION_DATE), "/records")
 
 
-def load_interval(sent: Sequence[str]) -> float:
-    """Check the `interval` query parameter, given as often as it was sent."""
-    if not sent:
-        return DEFAULT_LEVEL
-    for level in LEVELS:
-        if list(sent) == [str(level)]:
-            return level
-    choices = ", ".join(map(str, LEVELS))
-    raise _invalid([{"parameter": "interval", "detail": f"must be one of {choices}"}])
+def load_details(given: MultiDict[str, str]) -> Details:
+    """Check the query parameters `interval`, `explain` and `comparables`."""
+    wrong = []
+    values: dict[str, Any] = {}
+    for name in given:
+        sent = given.getlist(name)
+        known = _PARAMETERS.get(name)
+        if known is None:
+            wrong.append({"parameter": name[:60], "detail": "unknown parameter"})
+        elif len(sent) != 1 or sent[0] not in known.choices:
+            wrong.append({"parameter": name, "detail": f"must be {known.words}"})
+        else:
+            values[known.member] = known.choices[sent[0]]
+    if wrong:
+        raise _invalid(wrong)
+    return Details(**values)
 
 
-def refuse_parameters(given: Mapping[str, Any], known: set[str]) -> None:
-    """Refuse query parameters that nothing would read."""
-    errors = [
+SEGMENTS = ("overall", "decile", "zipcode", "month", "missing")
+
+
+def load_segment(given: MultiDict[str, str]) -> str | None:
+    """Check the query parameter `segment`."""
+    wrong = [
         {"parameter": name[:60], "detail": "unknown parameter"}
         for name in given
-        if name not in known
+        if name != "segment"
     ]
-    if errors:
-        raise _invalid(errors)
+    sent = given.getlist("segment")
+    if len(sent) > 1 or (sent and sent[0] not in SEGMENTS):
+        detail = f"must be one of {', '.join(SEGMENTS)}, once"
+        wrong.append({"parameter": "segment", "detail": detail})
+    if wrong:
+        raise _invalid(wrong)
+    return sent[0] if sent else None
+
+
+class _Parameter(NamedTuple):
+    member: str  # of Details
+    choices: Mapping[str, Any]
+    words: str
+
+
+_PARAMETERS = {
+    "interval": _Parameter(
+        "level",
+        {str(level): level for level in LEVELS},
+        "one of " + ", ".join(map(str, LEVELS)),
+    ),
+    "explain": _Parameter("explain", {"true": True, "false": False}, "true or false"),
+    "comparables": _Parameter(
+        "comparables",
+        {str(count): count for count in range(MOST + 1)},
+        f"a whole number from 0 to {MOST}",
+    ),
+}
 
 
 def _invalid(errors: list[dict[str, str]]) -> Problem:

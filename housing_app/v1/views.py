@@ -8,8 +8,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from housing_app import demographics
 from housing_app.errors import Problem
-from housing_app.v1 import answers, schemas
-from housing_app.valuation import artifacts, features, intervals, predictor
+from housing_app.v1 import answers, descriptions, schemas
+from housing_app.valuation import predictor
 from housing_app.valuation.features import Slot
 
 blueprint = Blueprint("v1", __name__)
@@ -30,10 +30,9 @@ def predict_minimal() -> dict[str, Any]:
 def _predict(slot: Slot) -> dict[str, Any]:
     if not request.is_json:
         raise Problem("unsupported-media-type", "send Content-Type: application/json")
-    schemas.refuse_parameters(request.args, {"interval"})
-    level = schemas.load_interval(request.args.getlist("interval"))
+    details = schemas.load_details(request.args)
     payload = schemas.parse_json(_body())
-    answer = answers.value_payload(payload, slot, level, current_app.config)
+    answer = answers.value_payload(payload, slot, details, current_app.config)
     return answer | {"request_id": g.request_id}
 
 
@@ -54,7 +53,13 @@ def _body() -> bytes:
 @blueprint.get("/info")
 def info() -> dict[str, Any]:
     """Describe the API, its fields and the models that serve."""
-    return describe(current_app.config["VERSION"])
+    return descriptions.service(current_app.config["VERSION"])
+
+
+@blueprint.get("/accuracy")
+def accuracy() -> dict[str, Any]:
+    """Show how accurate the serving models were on sales they had not seen."""
+    return descriptions.accuracy(schemas.load_segment(request.args))
 
 
 @blueprint.get("/zipcodes/<zipcode>")
@@ -70,52 +75,5 @@ def zipcode_demographics(zipcode: str) -> dict[str, Any]:
         "zipcode": zipcode,
         "demographics": {name: found[name] for name in found if name in used},
         "training_homes": area.get(zipcode, {}).get("count", 0),
-        "source": _source(),
+        "source": descriptions.source(),
     }
-
-
-def describe(version: str) -> dict[str, Any]:
-    """Return what `/v1/info` and `flask info` say."""
-    models = [
-        {"slot": slot, "role": role} | _model(model.manifest)
-        for slot in features.SLOTS
-        for role in ("champion", "fallback")
-        if (model := predictor.current(slot, role))
-    ]
-    return {
-        "service": "housing_app",
-        "version": version,
-        "api": "v1",
-        "currency": answers.CURRENCY,
-        "intervals": list(intervals.LEVELS),
-        "confidence_fsd_limits": {
-            name: limit for name, limit in intervals.GRADES if limit != float("inf")
-        },
-        "fields": schemas.field_table(),
-        "models": models,
-        "demographics": _source(),
-    }
-
-
-def _model(manifest: artifacts.Manifest) -> dict[str, Any]:
-    trained, metrics = manifest.training, manifest.metrics
-    later = metrics["out_of_time"]
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "kind": manifest.kind,
-        "valuation_date": manifest.valuation_date,
-        "training": {key: trained[key] for key in ("from", "to", "rows")},
-        "training_zipcodes": len(manifest.zipcodes),
-        "accuracy": {
-            "holdout": {key: later[key] for key in ("from", "to", "train_rows")}
-            | later["overall"]
-            | {"coverage": later["coverage"]},
-            "random_split": metrics.get("random_split"),
-        },
-    }
-
-
-def _source() -> dict[str, Any]:
-    table = demographics.current()
-    return {"zipcodes": len(table.rows), "columns": list(table.columns)}

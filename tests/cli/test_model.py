@@ -156,9 +156,11 @@ def test_models_are_listed_with_their_accuracy_and_roles(run_with, trained):
 def test_the_shipped_models_are_listed(run):
     lines = run.ok("model", "list").splitlines()
     assert [line.split()[0] for line in lines[1:]] == [
+        "catboost-full-1",
+        "catboost-minimal-1",
         "knn-minimal-1",
-        "lightgbm-full-1",
-        "lightgbm-minimal-1",
+        "lightgbm-full-2",
+        "lightgbm-minimal-2",
     ]
 
 
@@ -183,16 +185,16 @@ def test_listing_names_a_file_that_is_broken(run_with, models, name):
 
 
 def test_a_model_is_shown_as_verified(run):
-    text = run.ok("model", "show", "lightgbm-full-1")
-    assert "lightgbm-full-1: lightgbm, slot full" in text
+    text = run.ok("model", "show", "catboost-full-1")
+    assert "catboost-full-1: catboost, slot full" in text
     assert "trained on 18,736 sales, 2014-05-02 to 2015-03-31" in text
-    assert "verified: 1 files, 20 golden rows" in text
+    assert "verified: 7 files, 21 golden rows" in text
 
 
 def test_the_whole_manifest_is_shown_as_json(run):
     found = json.loads(run.ok("model", "show", "knn-minimal-1", "--json"))
     assert found["kind"] == "knn"
-    assert len(found["golden"]) == 20
+    assert len(found["golden"]) == 21
 
 
 def test_a_tampered_model_is_not_shown(run_with, models):

@@ -44,7 +44,7 @@ def test_the_info_is_that_of_the_service(run, client):
 @pytest.mark.parametrize("command", ["health", "info"])
 def test_a_tampered_model_is_named(run_with, tmp_path, command):
     models = shutil.copytree(ROOT / "model", tmp_path / "model")
-    path = models / "lightgbm-full-1" / "price.txt"
+    path = models / "catboost-full-1" / "price.npz"
     path.write_text("tree\n")
     assert str(path) in run_with(MODEL_DIR=models).refuses(command)
 
@@ -69,7 +69,7 @@ def test_a_demographic_column_that_a_model_needs_is_named(run_with, tmp_path):
     line = run_with(DEMOGRAPHICS_CSV=path).refuses("health")
     assert str(path) in line
     assert "population_density" in line
-    assert "lightgbm-full-1" in line
+    assert "catboost-full-1" in line
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

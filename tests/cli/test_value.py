@@ -29,7 +29,7 @@ def test_a_home_in_a_json_file_is_valued(run, home_json):
     (found,) = answer["predictions"]
     assert found["low"] < found["price"] < found["high"]
     assert answer["model"] == {
-        "name": "lightgbm-full",
+        "name": "catboost-full",
         "version": 1,
         "variant": "champion",
     }
@@ -105,7 +105,7 @@ def test_the_core_fields_are_enough_for_the_minimal_slot(run, home):
     )
     stdin = json.dumps({name: home[name] for name in core})
     answer = json.loads(run.ok("value", "--slot", "minimal", stdin=stdin))
-    assert answer["model"]["name"] == "lightgbm-minimal"
+    assert answer["model"]["name"] == "catboost-minimal"
 
 
 @pytest.mark.parametrize("level", ["0.5", "0.8", "0.9"])

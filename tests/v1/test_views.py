@@ -142,7 +142,7 @@ def test_an_unknown_zipcode_is_not_found(client, zipcode):
     assert answer.json["type"] == "/problems/not-found"
 
 
-@pytest.mark.parametrize("path", ["/v1/info", "/v1/zipcodes/98103"])
+@pytest.mark.parametrize("path", ["/v1/info", "/v1/accuracy", "/v1/zipcodes/98103"])
 def test_what_only_informs_may_not_be_posted_to(client, path):
     answer = client.post(path, json={})
     assert answer.status_code == 405
