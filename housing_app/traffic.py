@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 
 from housing_app import demographics, metrics
 from housing_app.logs import log
-from housing_app.valuation import predictor
+from housing_app.valuation import (
+    loading,
+    predictor,
+)
 from housing_app.valuation.errors import NotReady, OutsideArea
 from housing_app.valuation.features import Homes, Slot
 from housing_app.valuation.predictor import Details, Predictor, Valuations
@@ -33,7 +36,7 @@ def install(config: dict[str, Any]) -> None:
     started = perf_counter()
     table = demographics.load(config["DEMOGRAPHICS_CSV"])
     root: Path = config["MODEL_DIR"]
-    slots = predictor.load_serving(root)
+    slots = loading.load_serving(root)
     for roles in slots.values():
         for model in roles.values():
             table.require(model.demographics, model.manifest.id)

@@ -12,7 +12,10 @@ from tqdm import tqdm
 
 from housing_app import demographics as demographics_module
 from housing_app.demographics import Demographics
-from housing_app.valuation import artifacts, predictor
+from housing_app.valuation import (
+    artifacts,
+    loading,
+)
 from housing_app.valuation.errors import ArtifactError, ValuationError
 from housing_app.valuation.predictor import Predictor
 
@@ -155,7 +158,7 @@ def _directory(artifact: str) -> Path:
 
 
 def _load(artifact: str) -> Predictor:
-    return predictor.load(_directory(artifact))
+    return loading.load(_directory(artifact))
 
 
 def _sales(path: Path) -> Any:

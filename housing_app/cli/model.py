@@ -12,7 +12,11 @@ from flask.cli import with_appcontext
 from housing_app import demographics as demographics_module
 from housing_app.cli import homes
 from housing_app.config import ROOT
-from housing_app.valuation import artifacts, features, predictor
+from housing_app.valuation import (
+    artifacts,
+    features,
+    loading,
+)
 from housing_app.valuation.errors import ArtifactError, ValuationError
 
 group = click.Group("model", help="Train, import, list and show models.")
@@ -72,7 +76,7 @@ def train(
     # Deferred: pandas and scikit-learn, 3 s that no other command should wait for.
     from housing_app.training import dataset
     from housing_app.training import train as training
-    from housing_app.training.fit import Recipe, column_list
+    from housing_app.training.recipes import Recipe, column_list
 
     root = current_app.config["MODEL_DIR"]
     name = name or f"{kind}-{slot}"
@@ -104,7 +108,7 @@ def train(
             reference_split=reference_split,
         )
         directory = artifacts.write(root, manifest, files)
-        predictor.load(directory)
+        loading.load(directory)
     except ValuationError as error:
         raise click.ClickException(str(error)) from None
     except (ValueError, OSError) as error:
@@ -150,7 +154,7 @@ def show(artifact: str, as_json: bool) -> None:
     if Path(artifact).name != artifact:
         raise click.BadParameter("give the artifact's name, not a path")
     directory = current_app.config["MODEL_DIR"] / artifact
-    manifest = _or_exit(predictor.load, directory).manifest
+    manifest = _or_exit(loading.load, directory).manifest
     if as_json:
         click.echo(json.dumps(vars(manifest), indent=1, sort_keys=True))
         return
@@ -205,7 +209,7 @@ def import_model(
         )
     from housing_app.training import dataset
     from housing_app.training import pickled as importer
-    from housing_app.training.fit import column_list
+    from housing_app.training.recipes import column_list
 
     root = current_app.config["MODEL_DIR"]
     version = _free_version(root, name, version)
@@ -226,7 +230,7 @@ def import_model(
             version=version,
         )
         directory = artifacts.write(root, manifest, files)
-        predictor.load(directory)
+        loading.load(directory)
     except ValuationError as error:
         raise click.ClickException(str(error)) from None
     except (ValueError, OSError) as error:

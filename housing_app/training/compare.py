@@ -19,7 +19,8 @@ from housing_app.demographics import Demographics
 from housing_app.training import dataset, evaluate, significance
 from housing_app.training.dataset import Mask, Sales, SalesError
 from housing_app.training.evaluate import Figures
-from housing_app.training.fit import KINDS, Recipe, recipe_of, ticks
+from housing_app.training.fit import recipe_of, ticks
+from housing_app.training.recipes import KINDS, Recipe
 from housing_app.training.tables import MEASURES, Table, number, percent
 from housing_app.training.train import CALIBRATION_DAYS, Trainer, calibrated
 from housing_app.valuation import intervals

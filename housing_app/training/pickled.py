@@ -17,7 +17,7 @@ from skops import io as skops_io
 from housing_app.demographics import Demographics
 from housing_app.training import dataset, evaluate
 from housing_app.training.dataset import Sales
-from housing_app.training.fit import Recipe, learn, npy_files
+from housing_app.training.recipes import Recipe, learn
 from housing_app.training.train import (
     Ranges,
     calibrated,
@@ -25,7 +25,7 @@ from housing_app.training.train import (
     load_fitted,
     with_golden,
 )
-from housing_app.valuation import features, intervals
+from housing_app.valuation import artifacts, features, intervals
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import FloatArray, Homes, Slot
@@ -134,7 +134,7 @@ def _as_knn(estimator: Any) -> tuple[dict[str, bytes], dict[str, Any]] | None:
         "single_sales": True,
         "points": len(points),
     }
-    return npy_files(arrays), model
+    return artifacts.npy_files(arrays), model
 
 
 _WEIGHTS = {"uniform", "distance"}

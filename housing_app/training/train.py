@@ -17,8 +17,14 @@ from housing_app.demographics import Demographics
 from housing_app.training import dataset, evaluate, significance
 from housing_app.training.dataset import Mask, Sales
 from housing_app.training.evaluate import Figures, Judged
-from housing_app.training.fit import SEED, Fitted, Recipe, Tick, fit, ticks
-from housing_app.valuation import features, intervals, predictor, ratios
+from housing_app.training.fit import fit, ticks
+from housing_app.training.recipes import SEED, Fitted, Recipe, Tick
+from housing_app.valuation import (
+    features,
+    intervals,
+    loading,
+    ratios,
+)
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.features import Homes
 from housing_app.valuation.intervals import Calibration
@@ -128,7 +134,7 @@ def load_fitted(manifest: Manifest, files: Mapping[str, bytes]) -> Predictor:
     with tempfile.TemporaryDirectory() as root:
         for name, content in files.items():
             (Path(root) / name).write_bytes(content)
-        return predictor.assemble(Path(root), manifest)
+        return loading.assemble(Path(root), manifest)
 
 
 def describe(
@@ -180,7 +186,7 @@ def with_golden(
         np.append(examples.days, examples.days[-1]),
     )
     joined = demographics.join(examples.zipcodes, model.demographics)
-    return predictor.golden_rows(model, examples, joined)
+    return loading.golden_rows(model, examples, joined)
 
 
 def train(

@@ -5,18 +5,22 @@ the SHA-256 of every file and the golden rows; anything off refuses the whole ar
 """
 
 import hashlib
+import io
 import json
 import re
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
+import numpy.typing as npt
 
 from housing_app.valuation.errors import ArtifactError
-from housing_app.valuation.features import SLOTS
+from housing_app.valuation.features import SLOTS, FloatArray
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -79,6 +83,30 @@ def write(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
         (draft / MANIFEST).write_text(text + "\n", "utf-8")
         draft.rename(target)
     return target
+
+
+def npy_files(arrays: Mapping[str, FloatArray]) -> dict[str, bytes]:
+    """Return arrays as the bytes of .npy files, by name."""
+    files = {}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        plain = np.ascontiguousarray(array, dtype=np.float64)
+        np.save(buffer, plain, allow_pickle=False)
+        files[name] = buffer.getvalue()
+    return files
+
+
+def npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Return arrays as the bytes of one .npz file, the same bytes every time."""
+    buffer = io.BytesIO()
+    # Stored, not packed: other zlibs pack to other bytes.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in sorted(arrays.items()):
+            part = io.BytesIO()
+            np.save(part, array, allow_pickle=False)
+            # numpy's own savez would store the time of day.
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), part.getvalue())
+    return buffer.getvalue()
 
 
 def read_manifest(directory: Path) -> Manifest:

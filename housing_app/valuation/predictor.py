@@ -8,26 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from housing_app.valuation import (
-    artifacts,
-    comparables,
     explanations,
     features,
-    golden,
     intervals,
     market,
 )
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.comparables import Comparables
 from housing_app.valuation.doubts import GRAVE, Doubts, Warnings
-from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import (
     Columns,
     FloatArray,
@@ -35,16 +29,7 @@ from housing_app.valuation.features import (
     Slot,
     Surfaces,
 )
-from housing_app.valuation.kinds import (
-    PriceModel,
-    catboost,
-    knn,
-    lightgbm,
-    sklearn,
-)
-
-KINDS = {"catboost": catboost, "knn": knn, "lightgbm": lightgbm, "sklearn": sklearn}
-
+from housing_app.valuation.kinds import PriceModel
 
 Flags = npt.NDArray[np.bool_]
 # On later sales, errors of homes unlike all others were so much wider than foreseen.
@@ -257,9 +242,10 @@ class Predictor:
         area = self.manifest.zipcodes
         return [i for i, zipcode in enumerate(zipcodes) if zipcode not in area]
 
-    def _golden(
+    def answers(
         self, homes: Homes, demographics: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return prices, lows and highs alone, as golden rows hold them."""
         answers = self.value(homes, demographics)
         return answers.prices, answers.lows, answers.highs
 
@@ -330,49 +316,6 @@ def _filled(values: FloatArray, typical: FloatArray) -> FloatArray:
     return np.where(np.isnan(values), typical, values)
 
 
-def load(directory: Path) -> Predictor:
-    """Verify an artifact and make it ready; raise ArtifactError for anything off."""
-    manifest = artifacts.read_manifest(directory)
-    artifacts.verify_files(directory, manifest)
-    predictor = assemble(directory, manifest)
-    golden.check(predictor._golden, manifest, str(directory))
-    return predictor
-
-
-def assemble(directory: Path, manifest: Manifest) -> Predictor:
-    """Load the model of a manifest whose files are already trusted."""
-    kind = KINDS.get(manifest.kind)
-    if kind is None:
-        raise ArtifactError(f"{directory}: unknown kind {manifest.kind!r}")
-    try:
-        calibration = intervals.Calibration.from_json(manifest.interval)
-        model = kind.load(directory, vars(manifest))
-        surfaces = _surfaces(directory, manifest)
-        known = manifest.model.get("comparables")
-        comparable = comparables.load(directory, known) if known else None
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{error.filename}: missing; {artifacts.CURE}") from None
-    except (KeyError, TypeError, ValueError, EOFError, BadZipFile) as error:
-        text = f"{directory}: does not fit its manifest ({error!r}); {artifacts.CURE}"
-        raise ArtifactError(text) from error
-    return Predictor(manifest, model, calibration, surfaces, comparable)
-
-
-def _surfaces(directory: Path, manifest: Manifest) -> Surfaces | None:
-    grid = manifest.model.get("surfaces")
-    if grid is None:
-        return None
-    with np.load(directory / "surfaces.npz", allow_pickle=False) as arrays:
-        return Surfaces(arrays["values"], grid["west"], grid["south"], grid["step"])
-
-
-def golden_rows(
-    predictor: Predictor, homes: Homes, demographics: FloatArray
-) -> list[dict[str, object]]:
-    """Return inputs and answers for the manifest."""
-    return golden.rows(predictor._golden, homes, demographics)
-
-
 # --- the slots --------------------------------------------------------------------
 
 _installed: dict[str, Mapping[str, Predictor]] = {}
@@ -386,26 +329,3 @@ def install(slot: str, roles: Mapping[str, Predictor]) -> None:
 def current(slot: str, role: str = "champion") -> Predictor | None:
     """Return the model that plays a role in a slot, or None."""
     return _installed.get(slot, {}).get(role)
-
-
-def load_serving(root: Path) -> dict[str, dict[str, Predictor]]:
-    """Load what serving.json names; champions must be of their slot."""
-    serving = artifacts.read_serving(root)
-    loaded: dict[str, Predictor] = {}
-    for roles in serving.values():
-        for name in roles.values():
-            if name not in loaded:
-                loaded[name] = load(root / name)
-    for slot, roles in serving.items():
-        for role, name in roles.items():
-            # A fallback may ask for less than its slot, never for more.
-            fits = {slot, "minimal"} if role == "fallback" else {slot}
-            if loaded[name].manifest.slot not in fits:
-                path = root / artifacts.SERVING
-                raise ArtifactError(
-                    f"{path}: {name} cannot be {role} of slot {slot}; {artifacts.CURE}"
-                )
-    return {
-        slot: {role: loaded[name] for role, name in roles.items()}
-        for slot, roles in serving.items()
-    }

@@ -13,7 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from housing_app.valuation import predictor
+from housing_app.valuation import (
+    loading,
+)
 
 COLUMNS = ["bedrooms", "sqft_living", "sqft_lot", "grade", "lat", "long"]
 
@@ -74,7 +76,7 @@ def test_a_trusted_pickle_becomes_an_artifact_with_the_same_prices(
     directory = tmp_path / "new" / "imported-1"
     assert lines.splitlines()[0] == f"{directory}: kind {kind}"
     assert "- kept: the same price on" in lines
-    model = predictor.load(directory)
+    model = loading.load(directory)
     sales = pd.read_csv(synthetic_csv).drop_duplicates(COLUMNS, keep=False)
     far = sales[COLUMNS] * np.array([1, 1.03, 1.02, 1, 1, 1])
     found = np.exp(model.model.log_prices(far.to_numpy(float)))
@@ -151,4 +153,4 @@ def test_the_reference_model_is_imported_with_its_prices(
     same, of_all = (int(w.replace(",", "")) for w in kept.split() if w[0].isdigit())
     assert of_all == 18_736
     assert same > 0.95 * of_all
-    assert predictor.load(tmp_path / "new" / "imported-1").manifest.kind == "knn"
+    assert loading.load(tmp_path / "new" / "imported-1").manifest.kind == "knn"

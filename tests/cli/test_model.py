@@ -6,7 +6,9 @@ import shutil
 import pytest
 from training import synthetic
 
-from housing_app.valuation import predictor
+from housing_app.valuation import (
+    loading,
+)
 
 TRAIN = ("model", "train", "--kind", "knn", "--slot", "minimal", "--keep-sales")
 
@@ -22,7 +24,7 @@ def models(tmp_path, trained):
 )
 def test_training_writes_a_model_that_loads(trained, artifact):
     root, _ = trained
-    assert predictor.load(root / artifact).manifest.id == artifact
+    assert loading.load(root / artifact).manifest.id == artifact
 
 
 @pytest.mark.parametrize("artifact", ["knn-minimal-1", "lightgbm-full-1"])
@@ -39,7 +41,7 @@ def test_training_prints_where_the_model_is_and_how_good(trained, artifact):
 def test_training_again_takes_the_next_version(run_with, models, synthetic_csv):
     run = run_with(MODEL_DIR=models)
     run.ok(*TRAIN, "--sales", synthetic_csv)
-    assert predictor.load(models / "knn-minimal-2").manifest.version == 2
+    assert loading.load(models / "knn-minimal-2").manifest.version == 2
 
 
 def test_a_name_version_and_cut_can_be_chosen(run_with, tmp_path, synthetic_csv):
@@ -55,7 +57,7 @@ def test_a_name_version_and_cut_can_be_chosen(run_with, tmp_path, synthetic_csv)
         "--cut",
         "2015-01-15",
     )
-    manifest = predictor.load(tmp_path / "new" / "mine-7").manifest
+    manifest = loading.load(tmp_path / "new" / "mine-7").manifest
     assert manifest.metrics["out_of_time"]["cut"] == "2015-01-15"
 
 

@@ -176,3 +176,36 @@ def test_a_home_outside_the_area_can_be_refused(run_with, home):
 def test_models_that_do_not_load_are_named(run_with, tmp_path, home_json):
     run = run_with(MODEL_DIR=tmp_path)
     assert str(tmp_path / "serving.json") in run.refuses("value", home_json)
+
+
+def test_reasons_and_comparables_are_added_on_demand(run, home_json):
+    plain = json.loads(run.ok("value", home_json))["predictions"][0]
+    assert not {"explanation", "comparables"} & plain.keys()
+    output = run.ok("value", "--explain", "--comparables", 3, home_json)
+    (found,) = json.loads(output)["predictions"]
+    assert found["price"] == plain["price"]
+    told = found["explanation"]
+    total = sum((reason["dollars"] for reason in told["reasons"]), told["base_price"])
+    assert total == pytest.approx(found["price"], abs=0.001)
+    assert len(found["comparables"]) == 3
+
+
+def test_details_are_those_of_the_service(run, client, example_homes):
+    query = {"explain": "true", "comparables": "2", "interval": "0.8"}
+    served = client.post(
+        "/v1/predict", json={"records": example_homes}, query_string=query
+    ).get_json()
+    path = ROOT / "data" / "example_homes.csv"
+    options = ("--explain", "--comparables", 2, "--interval", "0.8")
+    answer = json.loads(run.ok("value", *options, path))
+    for ours, theirs in zip(answer["predictions"], served["predictions"], strict=True):
+        for name in ("explanation", "comparables", "low", "high"):
+            assert ours[name] == theirs[name]
+
+
+@pytest.mark.parametrize("count", ["-1", "21", "1.5", "many"])
+def test_a_number_of_comparables_that_is_not_offered_is_a_wrong_call(
+    run, home_json, count
+):
+    lines = run.fails("value", "--comparables", count, home_json, code=2)
+    assert "--comparables" in lines[-1]

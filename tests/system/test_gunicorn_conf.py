@@ -4,7 +4,16 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HEAVY = {"pandas", "sklearn", "lightgbm", "skops", "joblib", "mlflow", "matplotlib"}
+HEAVY = {
+    "pandas",
+    "sklearn",
+    "lightgbm",
+    "catboost",
+    "skops",
+    "joblib",
+    "mlflow",
+    "matplotlib",
+}
 
 LIST_MODULES = """
 import json, sys, wsgi
@@ -31,13 +40,18 @@ def mapped(pid, word):
 
 def test_two_workers_are_born_with_the_masters_models(server):
     first, second = server.workers()
-    for word in ("/points.npy", "lib_lightgbm.so"):
-        # Two processes that map a file on their own do so at different addresses.
-        addresses = {line.split()[0] for line in mapped(server.pid, word)}
-        assert addresses, f"the master has not loaded {word}"
-        for pid in (first, second):
-            found = {line.split()[0] for line in mapped(pid, word)}
-            assert found == addresses
+    # Two processes that map a file on their own do so at different addresses.
+    addresses = {line.split()[0] for line in mapped(server.pid, "/points.npy")}
+    assert addresses, "the master has not loaded the baseline"
+    for pid in (first, second):
+        found = {line.split()[0] for line in mapped(pid, "/points.npy")}
+        assert found == addresses
+
+
+def test_no_process_loads_a_library_that_no_served_model_needs(server):
+    for pid in (server.pid, *server.workers()):
+        assert not mapped(pid, "lib_lightgbm.so")
+        assert not mapped(pid, "_catboost")
 
 
 def test_both_workers_answer(server, home):

@@ -8,9 +8,13 @@ import pytest
 from training import synthetic
 
 from housing_app.training import dataset
-from housing_app.training.fit import Recipe
+from housing_app.training.recipes import Recipe
 from housing_app.training.train import train
-from housing_app.valuation import artifacts, features, predictor
+from housing_app.valuation import (
+    artifacts,
+    features,
+    loading,
+)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +57,7 @@ def pair(sales, shipped_demographics, examples, tmp_path_factory):
             version=1,
             cut=date(2015, 2, 1),
         )
-        found.append(predictor.load(artifacts.write(root, manifest, files)))
+        found.append(loading.load(artifacts.write(root, manifest, files)))
     return tuple(found)
 
 

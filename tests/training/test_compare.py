@@ -8,7 +8,8 @@ import pytest
 
 from housing_app.training import compare, evaluate
 from housing_app.training.dataset import SalesError
-from housing_app.training.fit import Recipe, recipe_of
+from housing_app.training.fit import recipe_of
+from housing_app.training.recipes import Recipe
 
 CUT = date(2015, 2, 1)
 NAMES = ("lightgbm-full-1", "knn-minimal-1")

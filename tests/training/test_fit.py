@@ -11,12 +11,12 @@ import pytest
 from sklearn.preprocessing import RobustScaler
 from training import synthetic
 
-from housing_app.training import fit, symmetric
+from housing_app.training import fit, recipes, symmetric
 from housing_app.training.census import MODEL_COLUMNS
 from housing_app.training.dataset import SalesError
-from housing_app.training.fit import Recipe
 from housing_app.training.locations import MIN_GROUP, ZIP_COLUMNS
-from housing_app.valuation import comparables, features
+from housing_app.training.recipes import Recipe
+from housing_app.valuation import artifacts, comparables, features
 from housing_app.valuation.kinds import catboost
 
 CORE = [f.name for f in features.slot_features("minimal")]
@@ -34,7 +34,7 @@ def array(made, name):
 
 def rows_of(recipe, sales, demographics):
     """The rows of a model without surfaces, as it is fitted on them."""
-    learned = fit.learn(recipe, sales, demographics)
+    learned = recipes.learn(recipe, sales, demographics)
     columns = features.columns(learned.homes, learned.joined)
     return features.matrix(columns, recipe.features)
 
@@ -203,7 +203,7 @@ def test_medians_fill_what_is_unknown(read, shipped_demographics):
 
 def test_a_minimal_recipe_uses_no_field_beyond_the_core():
     others = set(features.NAMES) - set(CORE)
-    for kind in fit.KINDS:
+    for kind in recipes.KINDS:
         used = set(Recipe(kind, "minimal").features)
         assert set(CORE) <= used
         assert not used & others
@@ -252,7 +252,7 @@ def test_a_demographic_column_may_be_named_like_a_zipcode_column(
 def test_a_column_list_is_read(tmp_path):
     path = tmp_path / "columns.json"
     path.write_text(json.dumps(["sqft_living", "population"]))
-    assert fit.column_list(path) == ("sqft_living", "population")
+    assert recipes.column_list(path) == ("sqft_living", "population")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '"sqft_living"', "[", "\xff"])
@@ -260,7 +260,7 @@ def test_a_column_list_that_is_none_is_refused_with_its_file(tmp_path, text):
     path = tmp_path / "columns.json"
     path.write_text(text, encoding="latin-1")
     with pytest.raises(Exception, match=r"columns\.json") as caught:
-        fit.column_list(path)
+        recipes.column_list(path)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -357,8 +357,8 @@ def test_a_champion_keeps_single_sales_only_on_demand(sales, shipped_demographic
 
 def test_the_archive_of_arrays_is_the_same_bytes_at_any_time():
     arrays = {"b": np.arange(3), "a": np.ones((2, 2), np.float32)}
-    content = fit.npz(arrays)
-    assert fit.npz(dict(reversed(arrays.items()))) == content
+    content = artifacts.npz(arrays)
+    assert artifacts.npz(dict(reversed(arrays.items()))) == content
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         assert stored["a"].dtype == np.float32
         assert stored["b"].tolist() == [0, 1, 2]

@@ -14,8 +14,12 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from housing_app.training import pickled
-from housing_app.training.fit import Recipe, learn
-from housing_app.valuation import artifacts, features, predictor
+from housing_app.training.recipes import Recipe, learn
+from housing_app.valuation import (
+    artifacts,
+    features,
+    loading,
+)
 from housing_app.valuation.errors import ArtifactError
 
 # A warning would be printed for every request.
@@ -141,7 +145,7 @@ def test_scaled_neighbours_become_the_fast_kind_with_the_same_prices(
     manifest, files, _ = convert(estimator)
     assert manifest.kind == "knn"
     assert manifest.model["single_sales"] is True
-    model = predictor.load(artifacts.write(tmp_path, manifest, files))
+    model = loading.load(artifacts.write(tmp_path, manifest, files))
     jittered = rows * np.random.default_rng(1).normal(1, 0.05, rows.shape)
     k = estimator[1].n_neighbors
     away, _ = estimator[1].kneighbors(estimator[0].transform(jittered), k + 1)
@@ -159,7 +163,7 @@ def test_any_other_regressor_becomes_the_general_kind_with_the_same_prices(
 ):
     manifest, files, _ = convert(estimator)
     assert manifest.kind == "sklearn"
-    model = predictor.load(artifacts.write(tmp_path, manifest, files))
+    model = loading.load(artifacts.write(tmp_path, manifest, files))
     np.testing.assert_allclose(
         prices_of(model, rows), estimator.predict(rows), rtol=1e-9
     )
@@ -171,7 +175,7 @@ def test_an_imported_model_values_homes_with_unknown_fields(
     for name, estimator in (NEIGHBOURS | OTHERS).items():
         manifest, files, _ = convert(estimator)
         directory = artifacts.write(tmp_path / name.replace(" ", "-"), manifest, files)
-        model = predictor.load(directory)
+        model = loading.load(directory)
         homes = features.homes([home | {"bathrooms": None}], model.valuation_date)
         joined = shipped_demographics.join(homes.zipcodes, model.demographics)
         assert 1e4 < model.value(homes, joined).prices[0] < 1e7

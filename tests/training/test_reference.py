@@ -12,7 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 
 from housing_app import create_app, demographics
-from housing_app.valuation import features, predictor
+from housing_app.valuation import (
+    features,
+    loading,
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def ours(
     ]
     result = app.test_cli_runner().invoke(args=["model", "train", *arguments])
     assert result.exit_code == 0, result.output
-    return predictor.load(root / "reference-1")
+    return loading.load(root / "reference-1")
 
 
 def test_the_unseen_homes_get_the_prices_of_the_reference(

@@ -11,9 +11,14 @@ from training import synthetic
 
 from housing_app.training import dataset, evaluate, locations
 from housing_app.training.dataset import SalesError
-from housing_app.training.fit import Recipe
+from housing_app.training.recipes import Recipe
 from housing_app.training.train import Trainer, calibrated, train
-from housing_app.valuation import artifacts, features, intervals, predictor
+from housing_app.valuation import (
+    artifacts,
+    features,
+    intervals,
+    loading,
+)
 
 CUT = date(2015, 2, 1)
 RECIPES = {
@@ -42,7 +47,7 @@ def made(request, sales, shipped_demographics, examples):
 
 def test_a_trained_artifact_is_written_and_loads(made, tmp_path):
     manifest, files = made
-    model = predictor.load(artifacts.write(tmp_path, manifest, files))
+    model = loading.load(artifacts.write(tmp_path, manifest, files))
     assert model.manifest.id == f"{manifest.name}-1"
 
 

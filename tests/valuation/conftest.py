@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from served import BASELINE, FULL, MINIMAL, MODEL, SHIPPED
 
-from housing_app.valuation import predictor
+from housing_app.valuation import (
+    loading,
+)
 from housing_app.valuation.errors import ArtifactError
 
 
 @pytest.fixture(scope="session")
 def shipped():
     """The shipped models by artifact name."""
-    return {name: predictor.load(MODEL / name) for name in SHIPPED}
+    return {name: loading.load(MODEL / name) for name in SHIPPED}
 
 
 @pytest.fixture(scope="session")

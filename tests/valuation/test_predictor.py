@@ -11,7 +11,11 @@ import pytest
 from served import FULL, SHIPPED
 
 from housing_app.config import ROOT
-from housing_app.valuation import features, intervals, predictor
+from housing_app.valuation import (
+    features,
+    intervals,
+    predictor,
+)
 from housing_app.valuation.kinds import PriceModel
 from housing_app.valuation.predictor import Details
 
@@ -320,9 +324,9 @@ def test_a_later_change_of_the_callers_dict_changes_nothing(spare_slot, full):
 VALUE_ONE = """
 import sys
 from pathlib import Path
-from housing_app.valuation import golden, predictor
+from housing_app.valuation import golden, loading, predictor
 everything = predictor.Details(explain=True, comparables=5)
-for slot, roles in predictor.load_serving(Path("model")).items():
+for slot, roles in loading.load_serving(Path("model")).items():
     for model in roles.values():
         model.value(*golden.inputs(model.manifest), everything)
 heavy = {"pandas", "sklearn", "lightgbm", "catboost", "skops", "scipy.optimize"}

@@ -11,7 +11,9 @@ import pytest
 from served import FULL, MODEL
 
 from housing_app.training import symmetric
-from housing_app.valuation import predictor
+from housing_app.valuation import (
+    loading,
+)
 from housing_app.valuation.kinds import catboost
 from housing_app.valuation.kinds.catboost import Forest, Reasoned, SymmetricTrees
 
@@ -519,7 +521,7 @@ NO_ARRAYS = {
 def test_a_file_that_holds_no_such_arrays_is_refused(copy, refusal, name, content):
     directory = copy.artifact(FULL)
     copy.replace(directory, name, content)
-    assert str(directory) in refusal(predictor.load, directory)
+    assert str(directory) in refusal(loading.load, directory)
 
 
 @pytest.mark.parametrize("name", ["price.npz", "price_unknown.npz", "spread.npz"])
@@ -539,7 +541,7 @@ def test_a_file_that_holds_no_such_arrays_is_refused(copy, refusal, name, conten
 def test_a_forged_forest_is_refused(copy, refusal, name, change):
     directory = copy.artifact(FULL)
     copy.replace(directory, name, npz(**change(stored(name))))
-    assert str(directory) in refusal(predictor.load, directory)
+    assert str(directory) in refusal(loading.load, directory)
 
 
 @pytest.mark.parametrize("name", ["reasons.npz", "reasons_unknown.npz"])
@@ -559,7 +561,7 @@ def test_reasons_that_do_not_fit_their_forest_are_refused(copy, refusal, name, c
     # Golden rows are prices: nobody would notice before the first ?explain=true.
     directory = copy.artifact(FULL)
     copy.replace(directory, name, npz(**change(stored(name))))
-    assert str(directory) in refusal(predictor.load, directory)
+    assert str(directory) in refusal(loading.load, directory)
 
 
 COMPARABLES = ("homes", "prices", "per_sqft", "counts", "days", "zipcodes", "levels")
@@ -571,14 +573,14 @@ def test_comparables_of_different_lengths_are_refused(copy, refusal, array):
     arrays = stored("comparables.npz")
     arrays[array] = arrays[array][:-1]
     copy.replace(directory, "comparables.npz", npz(**arrays))
-    assert str(directory) in refusal(predictor.load, directory)
+    assert str(directory) in refusal(loading.load, directory)
 
 
 @pytest.mark.parametrize("values", [np.ones((5, 6)), np.ones((5, 6, 2)), np.ones(6)])
 def test_surfaces_of_another_shape_are_refused(copy, refusal, values):
     directory = copy.artifact(FULL)
     copy.replace(directory, "surfaces.npz", npz(values=values.astype(np.float32)))
-    assert str(directory) in refusal(predictor.load, directory)
+    assert str(directory) in refusal(loading.load, directory)
 
 
 @pytest.mark.parametrize("name", ["middle", "beyond", "above", "below"])
@@ -590,4 +592,4 @@ def test_a_stretch_that_is_no_number_is_refused(copy, refusal, full, name, value
     if value is ...:
         del stretch[name]
     copy.edit(directory, model=full.manifest.model | {"stretch": stretch})
-    assert str(directory) in refusal(predictor.load, directory)
+    assert str(directory) in refusal(loading.load, directory)

@@ -9,7 +9,10 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 
-from housing_app.valuation import features, predictor
+from housing_app.valuation import (
+    features,
+    loading,
+)
 from housing_app.valuation.kinds import knn
 
 
@@ -164,11 +167,11 @@ SPOILED = {
 def test_points_that_are_no_table_of_numbers_are_refused(copy, refusal, content):
     directory = copy.artifact(BASELINE)
     copy.replace(directory, "points.npy", content)
-    assert str(directory) in refusal(predictor.load, directory)
+    assert str(directory) in refusal(loading.load, directory)
 
 
 @pytest.mark.parametrize("k", [0, -1, COUNT + 1, "3", None])
 def test_a_number_of_neighbours_that_cannot_be_is_refused(copy, refusal, k):
     directory = copy.artifact(BASELINE)
     copy.edit(directory, model={"k": k, "weights": "distance", "target": "price"})
-    assert str(directory) in refusal(predictor.load, directory)
+    assert str(directory) in refusal(loading.load, directory)
