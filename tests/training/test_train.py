@@ -19,6 +19,7 @@ from housing_app.valuation import (
     intervals,
     loading,
 )
+from housing_app.valuation.predictor import Details
 
 CUT = date(2015, 2, 1)
 RECIPES = {
@@ -270,6 +271,21 @@ def test_a_calibrated_model_is_moved_by_its_level_and_nothing_else(
         for m in (model, calibrated(model, ranges._replace(level=0.005)))
     ]
     np.testing.assert_allclose(prices[1] / prices[0], np.exp(0.005), rtol=1e-12)
+
+
+def test_comparables_of_kept_sales_are_single_sales(
+    sales, trainer, shipped_demographics
+):
+    recipe = replace(trainer.recipe, keep_sales=True, trees=3)
+    model, _ = replace(trainer, recipe=recipe).fit(np.full(len(sales), True))
+    first = sales.where(np.arange(len(sales)) < 3)
+    joined = shipped_demographics.join(first.homes.zipcodes, model.demographics)
+    answers = model.value(first.homes, joined, Details(comparables=2))
+    for i, groups in enumerate(answers.comparables):
+        assert [group["sales"] for group in groups] == [1, 1]
+        # A home that was sold is most like itself.
+        assert groups[0]["zipcode"] == first.homes.zipcodes[i]
+        assert first.prices[i] in [group["median_price"] for group in groups]
 
 
 def test_columns_of_demographics_named_like_zipcode_columns_can_be_chosen(
