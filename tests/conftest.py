@@ -10,6 +10,7 @@ import pytest
 
 from housing_app import create_app, demographics, traffic
 from housing_app.config import ROOT
+from housing_app.valuation import features, predictor
 
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -55,6 +56,18 @@ def app():
 @pytest.fixture
 def client(app):
     return app.test_client()
+
+
+@pytest.fixture
+def slots(app):
+    """Hand out the models in service; whatever a test installs is undone."""
+    found = {
+        slot: {role: predictor.current(slot, role) for role in ("champion", "fallback")}
+        for slot in features.SLOTS
+    }
+    yield found
+    for slot, roles in found.items():
+        predictor.install(slot, roles)
 
 
 @pytest.fixture(scope="session")

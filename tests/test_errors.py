@@ -20,18 +20,6 @@ class FailingModel(PriceModel):
 
 
 @pytest.fixture
-def slots(app):
-    """Hand out the models in service; whatever a test installs is undone."""
-    found = {
-        slot: {role: predictor.current(slot, role) for role in ("champion", "fallback")}
-        for slot in features.SLOTS
-    }
-    yield found
-    for slot, roles in found.items():
-        predictor.install(slot, roles)
-
-
-@pytest.fixture
 def failing(slots):
     """Every model of the full slot raises."""
     broken = {

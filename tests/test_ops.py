@@ -12,18 +12,6 @@ from housing_app.valuation.kinds import PriceModel
 PROBES = ["/health/ready", "/health/startup"]
 
 
-@pytest.fixture
-def slots(app):
-    """Hand out the models in service; whatever a test installs is undone."""
-    found = {
-        slot: {role: predictor.current(slot, role) for role in ("champion", "fallback")}
-        for slot in features.SLOTS
-    }
-    yield found
-    for slot, roles in found.items():
-        predictor.install(slot, roles)
-
-
 class Model(PriceModel):
     """Answers one price for every row, or raises."""
 

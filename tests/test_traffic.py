@@ -35,18 +35,6 @@ def failing(model, answer=None):
 
 
 @pytest.fixture
-def slots(app):
-    """Hand out the models in service; whatever a test installs is undone."""
-    found = {
-        slot: {role: predictor.current(slot, role) for role in ("champion", "fallback")}
-        for slot in features.SLOTS
-    }
-    yield found
-    for slot, roles in found.items():
-        predictor.install(slot, roles)
-
-
-@pytest.fixture
 def broken(slots):
     """The champions of both slots raise."""
     for slot, roles in slots.items():
