@@ -4,10 +4,14 @@ FROM python:${PYTHON}-slim AS build
 WORKDIR /build
 RUN python -m venv /opt/venv
 COPY requirements.txt .
-RUN /opt/venv/bin/pip install --no-cache-dir --requirement requirements.txt
+# Only wheels, and only those whose hashes were recorded: nothing is built or run here.
+RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
+    --requirement requirements.txt
 
 FROM python:${PYTHON}-slim
-# LightGBM's wheel takes its OpenMP runtime from the system.
+# LightGBM's wheel takes its OpenMP runtime from the system. Debian keeps one version of
+# it at a time, so a pinned one would soon be gone.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/*
@@ -18,6 +22,8 @@ COPY data data
 COPY model model
 COPY housing_app housing_app
 RUN python -m compileall -q housing_app wsgi.py
+# All addresses of the container: it starts with AUTH=jwt and a key, or with
+# AUTH_OFF_ANYWHERE=true where something else guards the port.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

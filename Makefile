@@ -1,7 +1,7 @@
 # Needs Python 3.11 or later and make; no root, no services.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint examples model requirements clean
+.PHONY: help run test lint sbom fuzz examples model requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -32,11 +32,27 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8000 (settings from the environment: PORT,
 test: $(DEV) ## Run every test (ARGS='-k pins' for some)
 	@$(WITH_OPENMP) $(PY) -m pytest $(ARGS)
 
-lint: $(DEV) ## Check style, types and import rules
+# What the secret scan shall not take for secrets: SHA-256 sums of files.
+NOT_SECRET := (sha256:|"[a-z0-9_.]+": ")[0-9a-f]{64}
+lint: $(DEV) ## Check style, types, import rules, security, secrets, the Dockerfile
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/bandit --quiet --recursive housing_app wsgi.py gunicorn.conf.py \
+		deploy examples
+	git ls-files -z --cached --others --exclude-standard | xargs -0 \
+		$(VENV)/bin/detect-secrets-hook --no-verify --exclude-lines '$(NOT_SECRET)'
+	$(VENV)/bin/hadolint Dockerfile
+
+sbom: $(DEV) ## Write build/sbom.json: what the image installs, as CycloneDX
+	@mkdir -p build
+	$(VENV)/bin/cyclonedx-py requirements requirements.txt --output-reproducible \
+		--validate --output-file build/sbom.json
+
+SECONDS := 600
+fuzz: $(DEV) ## Look for bodies that break the parser (SECONDS=600; not in CI)
+	@$(WITH_OPENMP) $(PY) tests/fuzz/fuzz_requests.py --seconds $(SECONDS)
 
 HOMES := data/example_homes.csv
 URL := http://127.0.0.1:$(or $(PORT),8000)
@@ -59,14 +75,14 @@ model: $(DEV) ## Train the shipped models anew into build/model (SALES=file.csv)
 
 COMPILE = build/pins/bin/uv pip compile setup.cfg --quiet --universal \
 	--python-version 3.11 --fork-strategy fewest --no-annotate \
-	--no-emit-index-url --no-emit-find-links \
+	--generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make requirements' $(ARGS)
 requirements: | $(PY) ## Write the pins from setup.cfg anew (ARGS=--upgrade for new releases)
 	@$(PY) -m venv build/pins && build/pins/bin/python -m pip install -q 'uv<1'
 	$(COMPILE) --output-file requirements.txt
 	$(COMPILE) --output-file requirements-dev.txt --extra dev --constraint requirements.txt
 	@{ sed '/^  - pip:$$/q' environment.yml; \
-		sed -n '/^[a-z]/s/^/      - /p' requirements.txt; } > build/environment.yml
+		sed -n '/^[a-z]/{s/ *\\$$//; s/^/      - /p}' requirements.txt; } > build/environment.yml
 	@mv build/environment.yml environment.yml && rm -rf housing_app.egg-info
 
 clean: ## Remove the virtual environment, builds and caches; keep instance/
@@ -77,7 +93,8 @@ clean: ## Remove the virtual environment, builds and caches; keep instance/
 # A copy of the installed file: make installs again when requirements change.
 $(RUNTIME) $(DEV): $(VENV)/%: % $(PY)
 	@echo "Installing $* into $(VENV) (a minute or two, once)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement $<
+	@$(PY) -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement $<
 	@$(PY) -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || { \
 		mkdir -p $(OPENMP) && cd $(OPENMP) && ln -sf \
 			../lib/python3*/site-packages/scikit_learn.libs/libgomp-* libgomp.so.1; }

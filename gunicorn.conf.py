@@ -1,7 +1,10 @@
 """gunicorn's settings; ours come from housing_app.config."""
 
+import json
 import os
 import sys
+import uuid
+from http import HTTPStatus
 
 # Before numpy loads: for a few rows one thread is five times faster than a team, and
 # workers already use every core.
@@ -15,9 +18,14 @@ if _metrics := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     except OSError as error:
         sys.exit(f"housing_app cannot start: PROMETHEUS_MULTIPROC_DIR: {error}")
 
+import structlog  # noqa: E402
+from gunicorn import util as _gunicorn_util  # noqa: E402
+from gunicorn.http import wsgi as _gunicorn_wsgi  # noqa: E402
 from prometheus_client import multiprocess  # noqa: E402
 
 from housing_app import config as _housing_config  # noqa: E402
+from housing_app import errors as _housing_errors  # noqa: E402
+from housing_app import logs as _housing_logs  # noqa: E402
 
 try:
     _settings = _housing_config.load(os.environ)
@@ -37,14 +45,61 @@ limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
 control_socket_disable = True
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # nosec B108
 loglevel = _settings["LOG_LEVEL"]
+# X-Forwarded-* are ProxyFix's business (TRUSTED_PROXIES), not gunicorn's, which would
+# believe them of any local client.
+forwarded_allow_ips = ""
+secure_scheme_headers = {}
+_gunicorn_wsgi.SERVER = "housing_app"  # there is no setting for the banner
 accesslog = None  # the app logs each request itself, with its id
+
+
+def _refuse(sock, status_int, reason, mesg):  # noqa: ANN001, ANN202
+    """Answer with a problem what gunicorn refuses before the app can see it.
+
+    `mesg` quotes what the client sent, a token perhaps: it is neither sent nor logged.
+    """
+    request_id = uuid.uuid4().hex
+    name = "bad-request" if status_int < 500 else "internal-error"
+    phrase = HTTPStatus(status_int).phrase
+    body = {
+        "type": f"/problems/{name}",
+        "title": _housing_errors.PROBLEMS[name].title,
+        "status": status_int,
+        "detail": f"{phrase}: the server did not hand this request to the service.",
+        "request_id": request_id,
+    }
+    content = json.dumps(body) + "\n"
+    head = (
+        f"HTTP/1.1 {status_int} {phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(content)}\r\n"
+        f"X-Content-Type-Options: nosniff\r\nX-Request-ID: {request_id}\r\n\r\n"
+    )
+    structlog.contextvars.clear_contextvars()
+    _housing_logs.log.warning("refused", request_id=request_id, status=status_int)
+    _gunicorn_util.write_nonblock(sock, (head + content).encode())
+
+
+# gunicorn has no setting for these answers. It writes all of them through this one
+# function; tests/deploy/test_raw.py notices if a release stops doing so.
+_gunicorn_util.write_error = _refuse
+
+
+def on_starting(server):  # noqa: ANN001, ANN201
+    """Refuse addresses that are too open, and drop lines that quote requests."""
+    for bound in server.cfg.address:  # those of the command line, too
+        shown = f"{bound[0]}:{bound[1]}" if isinstance(bound, tuple) else ""
+        if _housing_config.auth_needed(_settings, shown):
+            sys.exit(f"housing_app cannot start: {shown} is too open for AUTH=off")
+    server.log.error_log.addFilter(
+        lambda record: not str(record.msg).startswith("Invalid request from ip=")
+    )
 
 
 def when_ready(server):  # noqa: ANN001, ANN201
     """Say where the service answers and how to try it."""
-    host = bind.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+    host = bind.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  # nosec B104
     print(
         f"\nhousing_app answers on http://{host}; try\n\n"
         f"  curl http://{host}/v1/predict -H 'Content-Type: application/json' "

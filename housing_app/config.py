@@ -1,21 +1,12 @@
 """The settings: one table, read from the environment and nowhere else."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
+from housing_app import casts
+from housing_app.casts import ROOT, ConfigError
 
-ROOT = Path(__file__).resolve().parent.parent
-_LAST_PORT = 65_535
-
-
-class ConfigError(click.ClickException):
-    """Stop the boot over a bad setting; the text names it.
-
-    A ClickException, so that every `flask` command shows it as one line.
-    """
+__all__ = ["ROOT", "SETTINGS", "ConfigError", "Setting", "load", "masked"]
 
 
 class Setting(NamedTuple):
@@ -28,113 +19,152 @@ class Setting(NamedTuple):
     secret: bool = False
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def cast(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError("one of " + ", ".join(choices))
-        return text.lower()
-
-    return cast
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def cast(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", text) or not low <= int(text) <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return int(text)
-
-    return cast
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
-        raise ValueError("true or false")
-    return text.lower() in {"true", "1", "yes"}
-
-
-def _path(text: str) -> Path:
-    return ROOT / text  # an absolute path stays as it is
-
-
-def _rate_limit(text: str) -> str:
-    if text.lower() == "off":
-        return "off"
-    if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", text):
-        raise ValueError("off, or a count per second, minute, hour or day (100/minute)")
-    return text
-
-
-def _address(text: str) -> str:
-    found = re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):([0-9]{1,5})", text)
-    if text and not (found and 1 <= int(found[1]) <= _LAST_PORT):
-        raise ValueError("an address and port, such as 127.0.0.1:8000")
-    return text
-
-
 SETTINGS = (
     Setting(
         "HOUSING_ENV",
-        _one_of("development", "production"),
+        casts.one_of("development", "production"),
         "development",
         "Profile; production refuses unsafe settings.",
     ),
     Setting(
         "MODEL_DIR",
-        _path,
+        casts.path,
         "model",
         "Directory of serving.json and the model artifacts.",
     ),
     Setting(
         "DEMOGRAPHICS_CSV",
-        _path,
+        casts.path,
         "data/zipcode_demographics.csv",
         "CSV with a zipcode column and the columns the models name.",
     ),
     Setting(
+        "AUTH",
+        casts.one_of("off", "jwt"),
+        "off",
+        "jwt asks for bearer tokens; off serves this machine only.",
+    ),
+    Setting(
+        "AUTH_OFF_ANYWHERE",
+        casts.flag,
+        "false",
+        "Let AUTH=off serve other machines too: something else guards the service.",
+    ),
+    Setting(
+        "JWT_SECRET",
+        casts.secrets,
+        "",
+        "HS256 secret, or kid:secret pairs separated by commas, the newest first.",
+        secret=True,
+    ),
+    Setting(
+        "JWT_KEYS_FILE",
+        casts.optional_path,
+        "",
+        "Public keys for RS256 and ES256: one as PEM, or a JWKS file.",
+    ),
+    Setting(
+        "JWT_ISSUER",
+        casts.word,
+        "housing_app",
+        "The iss a token must have.",
+    ),
+    Setting(
+        "JWT_AUDIENCE",
+        casts.word,
+        "housing_app",
+        "The aud a token must have.",
+    ),
+    Setting(
+        "JWT_LEEWAY",
+        casts.whole(0, 300),
+        "30",
+        "Seconds by which clocks may differ.",
+    ),
+    Setting(
+        "REDIS_URL",
+        casts.url("redis", "rediss", "unix"),
+        "",
+        "Redis where all workers count the rate limits; production requires it.",
+        secret=True,
+    ),
+    Setting(
+        "DATABASE_URL",
+        casts.url("sqlite", "postgresql", "postgresql+psycopg"),
+        "",
+        "Journal database: nothing reads it yet, production requires it already.",
+        secret=True,
+    ),
+    Setting(
         "RATE_LIMIT",
-        _rate_limit,
+        casts.rate_limit,
         "100/minute",
-        "Requests a client address may make of each worker; off for none.",
+        "Requests a client (token subject, else address) may make, a batch counted by "
+        "its homes; off for none.",
+    ),
+    Setting(
+        "RATE_LIMIT_FALLBACK",
+        casts.rate,
+        "50/minute",
+        "The same in each worker while Redis is away; never more than RATE_LIMIT.",
+    ),
+    Setting(
+        "AUTH_FAILURE_LIMIT",
+        casts.rate,
+        "20/minute",
+        "Failed authentications an address may make before 401 turns into 429.",
+    ),
+    Setting(
+        "TRUSTED_PROXIES",
+        casts.whole(0, 10),
+        "0",
+        "Proxies in front, exactly; with 0 X-Forwarded-For and -Proto are ignored.",
+    ),
+    Setting(
+        "CORS_ORIGINS",
+        casts.origins,
+        "",
+        "Web origins whose pages may call the API, separated by commas.",
     ),
     Setting(
         "MAX_RECORDS",
-        _whole(1, 100_000),
+        casts.whole(1, 100_000),
         "1000",
         "Homes allowed in one request.",
     ),
     Setting(
         "MAX_CONTENT_LENGTH",
-        _whole(1_000, 1_000_000_000),
+        casts.whole(1_000, 1_000_000_000),
         "2000000",
         "Bytes allowed in a request body.",
     ),
     Setting(
         "REFUSE_OUTSIDE_AREA",
-        _flag,
+        casts.flag,
         "false",
         "Answer 422, not a doubtful value, for zipcodes outside the training area.",
     ),
     Setting(
         "LOG_LEVEL",
-        _one_of("debug", "info", "warning", "error"),
+        casts.one_of("debug", "info", "warning", "error"),
         "info",
         "Least severe log line to write.",
     ),
     Setting(
         "PORT",
-        _whole(1, _LAST_PORT),
+        casts.whole(1, casts.LAST_PORT),
         "8000",
         "Port of the server on 127.0.0.1.",
     ),
     Setting(
         "BIND",
-        _address,
+        casts.address,
         "",
         "Address and port instead, such as 0.0.0.0:8000 in a container.",
     ),
     Setting(
         "WORKERS",
-        _whole(1, 256),
+        casts.whole(1, 256),
         "2",
         "Worker processes; one a core is a good start.",
     ),
@@ -164,13 +194,43 @@ def load(
         except ValueError as error:
             shown = "its value" if setting.secret else repr(text)
             wrong.append(f"{setting.name}: {shown} is not {error}")
-    if values.get("HOUSING_ENV") == "production" and values.get("RATE_LIMIT") == "off":
-        wrong.append("RATE_LIMIT: off is not allowed with HOUSING_ENV=production")
-    if wrong:
-        raise ConfigError("; ".join(wrong))
     if not values.get("BIND") and "PORT" in values:
         values["BIND"] = f"127.0.0.1:{values['PORT']}"
+    wrong += _contradictions(values)
+    if wrong:
+        raise ConfigError("; ".join(wrong))
     return values
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """Return what each setting allows and all of them together do not."""
+    found = []
+    has_keys = bool(values.get("JWT_SECRET") or values.get("JWT_KEYS_FILE"))
+    if values.get("HOUSING_ENV") == "production":
+        needed = {
+            "AUTH=jwt": values.get("AUTH", "jwt") == "jwt",
+            "JWT_SECRET or JWT_KEYS_FILE": has_keys,
+            "REDIS_URL (the shared rate limit)": values.get("REDIS_URL", "-"),
+            "DATABASE_URL (the journal)": values.get("DATABASE_URL", "-"),
+            "a RATE_LIMIT other than off": values.get("RATE_LIMIT") != "off",
+        }
+        missing = [name for name, given in needed.items() if not given]
+        if missing:
+            found.append("HOUSING_ENV=production needs " + ", ".join(missing))
+    elif values.get("AUTH") == "jwt" and not has_keys:
+        found.append("AUTH=jwt needs JWT_SECRET or JWT_KEYS_FILE")
+    if auth_needed(values, values.get("BIND", "")):
+        found.append(
+            f"BIND: {values['BIND']} is open to other machines and AUTH is off: set "
+            "AUTH=jwt, or AUTH_OFF_ANYWHERE=true if something else guards the service"
+        )
+    return found
+
+
+def auth_needed(values: Mapping[str, Any], bind: str) -> bool:
+    """Say whether an address is too open for AUTH=off."""
+    off = values.get("AUTH") == "off" and not values.get("AUTH_OFF_ANYWHERE")
+    return off and bool(bind) and not casts.is_loopback(bind)
 
 
 def masked(
@@ -178,6 +238,12 @@ def masked(
 ) -> dict[str, str]:
     """Return the settings as text, secrets hidden."""
     return {
-        s.name: "********" if s.secret and values[s.name] else str(values[s.name])
+        s.name: "********" if s.secret and values[s.name] else _text(values[s.name])
         for s in settings
     }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None or value == {} else str(value)

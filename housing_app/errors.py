@@ -6,32 +6,103 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, g, request
-from flask_limiter import RateLimitExceeded
 from werkzeug.exceptions import HTTPException
 
+from housing_app.auth import Refused
+from housing_app.limits import RateLimited
 from housing_app.logs import log
 from housing_app.valuation.errors import NotReady
 
 
 class Kind(NamedTuple):
-    """Describe a problem type: /problems/<name>."""
+    """Describe a problem type, as the page /problems/<name> does."""
 
     status: int
     title: str
+    meaning: str  # when it is the answer
+    cure: str  # what the client can do
 
 
 PROBLEMS = {
-    "malformed-json": Kind(400, "The body is not JSON"),
-    "bad-request": Kind(400, "The request cannot be understood"),
-    "not-found": Kind(404, "There is nothing here"),
-    "method-not-allowed": Kind(405, "This method is not allowed here"),
-    "body-too-large": Kind(413, "The body is too large"),
-    "unsupported-media-type": Kind(415, "The body must be application/json"),
-    "invalid-request": Kind(422, "The request breaks the rules of its fields"),
-    "outside-area": Kind(422, "The home is outside the area the model knows"),
-    "rate-limited": Kind(429, "Too many requests"),
-    "internal-error": Kind(500, "Something went wrong here"),
-    "not-ready": Kind(503, "The service is not ready"),
+    "malformed-json": Kind(
+        400,
+        "The body is not JSON",
+        "It does not parse, is nested too deeply, holds a number of thousands of "
+        "digits, or a name twice.",
+        "Send one JSON object in UTF-8; `detail` names the place.",
+    ),
+    "bad-request": Kind(
+        400,
+        "The request cannot be understood",
+        "Any other fault of the request; it keeps its own 4xx status.",
+        "Read `detail`, and do not repeat the request unchanged.",
+    ),
+    "unauthorized": Kind(
+        401,
+        "A token is needed",
+        "The token is missing, expired, or not one this service trusts.",
+        "Send a good one as `Authorization: Bearer …`; `detail` says what is wrong.",
+    ),
+    "forbidden": Kind(
+        403,
+        "The token does not allow this",
+        "It lacks the scope of the route.",
+        "Ask the operator for a token with the scope that `detail` names.",
+    ),
+    "not-found": Kind(
+        404,
+        "There is nothing here",
+        "No such route, or no demographics for the zipcode.",
+        "Compare the path with the routes of /docs.",
+    ),
+    "method-not-allowed": Kind(
+        405,
+        "This method is not allowed here",
+        "The route exists and takes other methods.",
+        "Use one that the header `Allow` names.",
+    ),
+    "body-too-large": Kind(
+        413,
+        "The body is too large",
+        "It has more bytes than `MAX_CONTENT_LENGTH` allows.",
+        "Split the homes over several requests.",
+    ),
+    "unsupported-media-type": Kind(
+        415,
+        "The body must be application/json",
+        "It came with another `Content-Type`, or with none.",
+        "Send `Content-Type: application/json`.",
+    ),
+    "invalid-request": Kind(
+        422,
+        "The request breaks the rules of its fields",
+        "A field or query parameter is missing, unknown or beyond its limits.",
+        "Correct what `errors` lists: every fault, each with its place.",
+    ),
+    "outside-area": Kind(
+        422,
+        "The home is outside the area the model knows",
+        "Only where the operator set `REFUSE_OUTSIDE_AREA=true`.",
+        "Leave out the homes that `errors` points at.",
+    ),
+    "rate-limited": Kind(
+        429,
+        "Too many requests",
+        "The client used up its share for now.",
+        "Wait as many seconds as `Retry-After` says; send many homes in one request.",
+    ),
+    "internal-error": Kind(
+        500,
+        "Something went wrong here",
+        "A fault of the service; the log has its cause under `request_id`.",
+        "Report the `request_id` to the operator.",
+    ),
+    "not-ready": Kind(
+        503,
+        "The service is not ready",
+        "A model or its data is missing, or a model gives wrong prices.",
+        "Try again after as many seconds as `Retry-After` says.",
+    ),
 }
 _BY_STATUS = {kind.status: name for name, kind in PROBLEMS.items() if name not in {
     "malformed-json", "outside-area"}}  # fmt: skip
@@ -80,7 +151,8 @@ def init_app(app: Flask) -> None:
     """Render everything that is raised."""
     app.register_error_handler(Problem, render)
     app.register_error_handler(NotReady, _not_ready)
-    app.register_error_handler(RateLimitExceeded, _rate_limited)
+    app.register_error_handler(RateLimited, _rate_limited)
+    app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -89,10 +161,13 @@ def _not_ready(error: NotReady) -> Response:
     return render(Problem("not-ready", str(error), headers={"Retry-After": "5"}))
 
 
-def _rate_limited(error: RateLimitExceeded) -> Response:
-    wait = g.retry_after
-    detail = f"the limit is {error.description}; try again in {wait} s"
-    return render(Problem("rate-limited", detail, headers={"Retry-After": str(wait)}))
+def _rate_limited(error: RateLimited) -> Response:
+    headers = {"Retry-After": str(error.wait)}
+    return render(Problem("rate-limited", str(error), headers=headers))
+
+
+def _refused(error: Refused) -> Response:
+    return render(Problem(error.name, str(error), headers=error.headers))
 
 
 def _http_error(error: HTTPException) -> Response:

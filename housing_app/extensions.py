@@ -1,37 +1,21 @@
 """Flask extensions, created unbound; `create_app` binds them."""
 
 from collections.abc import Callable
-from time import time
+from functools import wraps
 from typing import Any
 
-from flask import current_app, g, request
-from flask_limiter import Limiter, RequestLimit
-from flask_limiter.util import get_remote_address
+from flask import request
 from prometheus_flask_exporter import PrometheusMetrics
 
+from housing_app.limits import Limiter
 
-def _note_wait(breached: RequestLimit) -> None:
-    """Keep how long to wait where the error renderer finds it."""
-    g.retry_after = max(1, breached.reset_at - int(time()))
-
-
-limiter = Limiter(
-    key_func=get_remote_address,
-    default_limits=[lambda: current_app.config["RATE_LIMIT"]],
-    storage_uri="memory://",
-    strategy="fixed-window",
-    on_breach=_note_wait,
-)
-
-
-@limiter.request_filter
-def _is_scrape() -> bool:
-    return request.path == "/metrics"
+limiter = Limiter()
 
 
 def _without_arguments(view: Callable[[], Any]) -> Callable[[], Any]:
     """Ignore `?name[]=`, on which the exporter fails over several processes."""
 
+    @wraps(view)  # its name is that of the endpoint
     def checked() -> Any:
         request.query_string = b""
         return view()

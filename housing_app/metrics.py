@@ -50,6 +50,18 @@ model_info = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+auth_failures = Counter(
+    "auth_failures", "Requests without a good token where one is needed."
+)
+rate_limited = Counter(
+    "rate_limited", "Requests refused because a client's share was used up.", ["policy"]
+)
+rate_limit_store_down = Gauge(
+    "rate_limit_store_down",
+    "1 while a worker cannot reach Redis and limits by RATE_LIMIT_FALLBACK.",
+    multiprocess_mode="livemax",
+)
+
 
 def init_app(app: Flask) -> None:
     """Observe every request, those that match no route included."""

@@ -6,6 +6,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from housing_app import config, metrics
 from housing_app.config import ROOT
+from housing_app.errors import PROBLEMS
 from housing_app.valuation import features
 
 
@@ -60,6 +61,14 @@ def metric_table() -> str:
     return table(("Metric", "Labels", "Meaning"), *rows)
 
 
+def problems() -> str:
+    rows = [
+        (f"`/problems/{name}`", str(k.status), k.title, k.meaning, k.cure)
+        for name, k in PROBLEMS.items()
+    ]
+    return table(("Type", "Status", "Title", "When", "What to do"), *rows)
+
+
 BLOCKS = {
     ("README.md", "accuracy"): doc_accuracy.accuracy_in_short,
     ("docs/accuracy.md", "accuracy"): doc_accuracy.accuracy,
@@ -75,6 +84,7 @@ BLOCKS = {
     ("docs/accuracy.md", "fairness"): doc_accuracy.fairness,
     ("docs/accuracy.md", "splits"): doc_accuracy.splits,
     ("docs/api.md", "fields"): fields,
+    ("docs/api.md", "problems"): problems,
     ("docs/operations.md", "metrics"): metric_table,
     ("docs/settings.md", "settings"): settings,
 }

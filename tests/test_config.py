@@ -7,6 +7,8 @@ import pytest
 from housing_app import config
 from housing_app.config import ROOT, SETTINGS, ConfigError, Setting
 
+ONE = "T9v4fWb2kQz7Lx0RmYpJ8sDcH3nGuEa6"  # pragma: allowlist secret
+TWO = "o1Zq5tXy8KwB3vNf6RjM0hCgP2sLdUe4"  # pragma: allowlist secret
 NAMES = [setting.name for setting in SETTINGS]
 
 
@@ -60,8 +62,7 @@ def test_an_empty_variable_counts_as_unset(name, text):
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("HOUSING_ENV", "production", "production"),
-        ("HOUSING_ENV", "Production", "production"),
+        ("HOUSING_ENV", "Development", "development"),
         ("MODEL_DIR", "other", ROOT / "other"),
         ("MODEL_DIR", "/srv/models", Path("/srv/models")),
         ("DEMOGRAPHICS_CSV", "/srv/zip.csv", Path("/srv/zip.csv")),
@@ -80,10 +81,24 @@ def test_an_empty_variable_counts_as_unset(name, text):
         ("REFUSE_OUTSIDE_AREA", "0", False),
         ("LOG_LEVEL", "DEBUG", "debug"),
         ("PORT", "65535", 65_535),
-        ("BIND", "0.0.0.0:80", "0.0.0.0:80"),
+        ("BIND", "127.1.2.3:80", "127.1.2.3:80"),
         ("BIND", "[::1]:8000", "[::1]:8000"),
         ("BIND", "localhost:65535", "localhost:65535"),
         ("WORKERS", "8", 8),
+        ("RATE_LIMIT_FALLBACK", "9/hour", "9/hour"),
+        ("TRUSTED_PROXIES", "2", 2),
+        ("JWT_LEEWAY", "0", 0),
+        ("JWT_KEYS_FILE", "/srv/keys.json", Path("/srv/keys.json")),
+        ("JWT_SECRET", ONE, {"": ONE.encode()}),
+        ("JWT_SECRET", f"a:{ONE},b:{TWO}", {"a": ONE.encode(), "b": TWO.encode()}),
+        ("REDIS_URL", "rediss://:p@cache:6379/1", "rediss://:p@cache:6379/1"),
+        ("DATABASE_URL", "postgresql://u:p@db/x", "postgresql://u:p@db/x"),
+        ("CORS_ORIGINS", "https://a.example", ("https://a.example",)),
+        (
+            "CORS_ORIGINS",
+            "http://localhost:3000, https://a.example",
+            ("http://localhost:3000", "https://a.example"),
+        ),
     ],
 )
 def test_a_variable_is_cast_to_its_value(name, text, value):
@@ -124,6 +139,27 @@ def test_a_variable_is_cast_to_its_value(name, text, value):
         ("BIND", "::1:8000"),
         ("WORKERS", "0"),
         ("WORKERS", "257"),
+        ("AUTH", "basic"),
+        ("RATE_LIMIT_FALLBACK", "off"),
+        ("AUTH_FAILURE_LIMIT", "off"),
+        ("TRUSTED_PROXIES", "11"),
+        ("JWT_LEEWAY", "301"),
+        ("JWT_ISSUER", "two words"),
+        ("JWT_SECRET", "short"),
+        ("JWT_SECRET", ONE[:31]),
+        ("JWT_SECRET", "changeme" * 8),
+        ("JWT_SECRET", f"a:{ONE},a:{TWO}"),
+        ("JWT_SECRET", f"a:{ONE},{TWO}"),
+        ("JWT_SECRET", f"a:{ONE},"),
+        ("REDIS_URL", "cache:6379"),
+        ("REDIS_URL", "http://cache"),
+        ("REDIS_URL", "redis://"),
+        ("DATABASE_URL", "mysql://db/x"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "null"),
+        ("CORS_ORIGINS", "https://a.example/"),
+        ("CORS_ORIGINS", "https://*.example"),
+        ("CORS_ORIGINS", "a.example"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line_that_names_the_setting(name, text):
@@ -144,12 +180,76 @@ def test_variables_that_are_no_settings_are_ignored():
 
 def test_the_port_is_that_of_the_address_unless_an_address_is_given():
     assert loaded(PORT="9000")["BIND"] == "127.0.0.1:9000"
-    assert loaded(PORT="9000", BIND="0.0.0.0:80")["BIND"] == "0.0.0.0:80"
+    assert loaded(PORT="9000", BIND="[::1]:80")["BIND"] == "[::1]:80"
 
 
-def test_production_needs_a_rate_limit():
-    assert "RATE_LIMIT" in error_of(HOUSING_ENV="production", RATE_LIMIT="off")
-    assert loaded(HOUSING_ENV="production")["RATE_LIMIT"] == "100/minute"
+PRODUCTION = {
+    "HOUSING_ENV": "production",
+    "AUTH": "jwt",
+    "JWT_SECRET": ONE,
+    "REDIS_URL": "redis://cache:6379/0",
+    "DATABASE_URL": "postgresql://u:p@db/housing",
+}
+ASKED = ("AUTH=jwt", "JWT_SECRET", "REDIS_URL", "DATABASE_URL")
+
+
+def test_production_boots_with_all_it_needs():
+    assert loaded(**PRODUCTION, BIND="0.0.0.0:80")["HOUSING_ENV"] == "production"
+    keys = PRODUCTION | {"JWT_SECRET": "", "JWT_KEYS_FILE": "/srv/keys.json"}
+    assert loaded(**keys)["RATE_LIMIT"] == "100/minute"
+
+
+def test_production_names_all_it_lacks_at_once():
+    error = error_of(HOUSING_ENV="production", RATE_LIMIT="off")
+    assert len(error.splitlines()) == 1
+    assert [name for name in (*ASKED, "RATE_LIMIT") if name not in error] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("AUTH", "off", "AUTH=jwt"),
+        ("JWT_SECRET", "", "JWT_SECRET"),
+        ("JWT_SECRET", "x" * 64, "JWT_SECRET"),
+        ("REDIS_URL", "", "REDIS_URL"),
+        ("DATABASE_URL", "", "DATABASE_URL"),
+        ("RATE_LIMIT", "off", "RATE_LIMIT"),
+    ],
+)
+def test_production_names_what_it_lacks_and_no_more(name, text, named):
+    error = error_of(**PRODUCTION | {name: text, "AUTH_OFF_ANYWHERE": "true"})
+    assert named in error
+    others = {"AUTH=jwt", "JWT_SECRET", "REDIS_URL", "DATABASE_URL", "RATE_LIMIT"}
+    assert [other for other in others - {named} if other in error] == []
+
+
+def test_tokens_need_a_key_to_verify_them():
+    assert "JWT_SECRET or JWT_KEYS_FILE" in error_of(AUTH="jwt")
+    assert loaded(AUTH="jwt", JWT_SECRET=ONE)["AUTH"] == "jwt"
+
+
+OPEN = ["0.0.0.0:80", "[::]:80", "10.0.0.5:80", "example.com:80", "localhost.evil:80"]
+
+
+@pytest.mark.parametrize("address", OPEN)
+def test_without_auth_the_service_is_for_this_machine_only(address):
+    error = error_of(BIND=address)
+    assert error.startswith("BIND: ")
+    assert "AUTH_OFF_ANYWHERE=true" in error
+    assert loaded(BIND=address, AUTH_OFF_ANYWHERE="true")["BIND"] == address
+    assert loaded(BIND=address, AUTH="jwt", JWT_SECRET=ONE)["BIND"] == address
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:80", "[::1]:80", "localhost:80"])
+def test_without_auth_the_loopback_is_served(address):
+    assert loaded(BIND=address)["BIND"] == address
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "REDIS_URL", "DATABASE_URL"])
+def test_secrets_are_neither_shown_nor_repeated(name):
+    good = dict(PRODUCTION, REDIS_URL="redis://:pw@cache")[name]
+    assert config.masked(loaded(**{name: good}))[name] == "********"
+    assert "hunter2" not in error_of(**{name: "hunter2"})
 
 
 def whole(text):

@@ -223,7 +223,7 @@ def test_grave_warnings_are_named_as_such():
 
 
 def test_every_query_parameter_and_segment_is_in_the_api_document():
-    assert members("docs/api.md", "Query parameters") == set(schemas._PARAMETERS)
+    assert members("docs/api.md", "Query parameters") == set(schemas.PARAMETERS)
     rows = re.findall(
         r"^\| `(\w+)` \|", section("docs/api.md", "Accuracy", "###"), re.M
     )

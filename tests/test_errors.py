@@ -31,9 +31,8 @@ def failing(slots):
 
 @pytest.fixture
 def limited(app):
-    """A client that may ask once; the limiter is shared, so it is reset after."""
-    yield create_app({"RATE_LIMIT": "1/minute"}).test_client()
-    create_app({"RATE_LIMIT": "off"})
+    """A client that may ask once."""
+    return create_app({"RATE_LIMIT": "1/minute"}).test_client()
 
 
 @pytest.fixture
@@ -85,6 +84,8 @@ ASKED = {
 ARRANGED = {  # those that need more than a request; each has its own test below
     "bad-request",
     "outside-area",
+    "unauthorized",  # test_auth.py
+    "forbidden",  # test_auth.py
     "rate-limited",
     "internal-error",
     "not-ready",
@@ -178,8 +179,7 @@ def test_without_demographics_the_service_is_not_ready(client, path, monkeypatch
 @pytest.mark.parametrize(
     ("code", "name"),
     [
-        (401, "bad-request"),
-        (403, "bad-request"),
+        (406, "bad-request"),
         (409, "bad-request"),
         (418, "bad-request"),
         (501, "internal-error"),

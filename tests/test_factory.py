@@ -12,12 +12,18 @@ ROUTES = {
     ("POST", "/v1/predict/minimal"),
     ("GET", "/v1/accuracy"),
     ("GET", "/v1/info"),
+    ("GET", "/v1/accuracy"),
     ("GET", "/v1/zipcodes/<zipcode>"),
     ("GET", "/health"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/health/startup"),
     ("GET", "/metrics"),
+    ("GET", "/v1/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/problems"),
+    ("GET", "/problems/<name>"),
+    ("GET", "/static/<path:filename>"),
 }
 
 
@@ -32,16 +38,19 @@ def test_the_routes_are_those_of_the_contract(app):
 
 def test_every_view_of_ours_says_what_it_does_in_one_sentence(app):
     ours = {
-        e: v for e, v in app.view_functions.items() if e.startswith(("v1.", "ops."))
+        endpoint: view
+        for endpoint, view in app.view_functions.items()
+        if endpoint.startswith(("v1.", "ops.", "site."))
     }
-    assert len(ours) == len(ROUTES) - 1, "all but /metrics, which is the exporter's"
+    del ours["site.static"]
+    assert len(ours) == len(ROUTES) - 2, "all but Flask's /static and /metrics"
     for endpoint, view in ours.items():
         summary = (view.__doc__ or "").strip().splitlines()[0]
         assert summary.endswith((".", ";")), endpoint
 
 
 def test_the_commands_are_registered(app):
-    expected = {"config", "demographics", "health", "info", "model", "value"}
+    expected = {"config", "demographics", "health", "info", "model", "openapi", "value"}
     assert expected <= app.cli.commands.keys()
     assert all(app.cli.commands[name].help for name in expected)
 

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from housing_app.cli import demographics, judge, model, service
+from housing_app.cli import demographics, judge, model, openapi, service, token
 
 for _command in judge.COMMANDS:
     model.group.add_command(_command)
@@ -12,5 +12,7 @@ def init_app(app: Flask) -> None:
     """Register every command."""
     app.cli.add_command(demographics.group)
     app.cli.add_command(model.group)
+    app.cli.add_command(openapi.command)
+    app.cli.add_command(token.group)
     for command in service.COMMANDS:
         app.cli.add_command(command)

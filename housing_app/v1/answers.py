@@ -1,7 +1,7 @@
 """From a payload to the answer; `flask value` gives the same without HTTP."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -17,10 +17,18 @@ CURRENCY = "USD"
 
 
 def value_payload(
-    payload: Any, slot: Slot, details: Details, settings: Mapping[str, Any]
+    payload: Any,
+    slot: Slot,
+    details: Details,
+    settings: Mapping[str, Any],
+    admit: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
-    """Check a payload, value its homes and return the answer's members."""
+    """Check a payload, value its homes and return the answer's members.
+
+    `admit` may refuse so many homes, once they are known to be good.
+    """
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
+    admit(len(request.records))
     champion = predictor.current(slot)
     if champion is None:
         raise NotReady(f"no model is loaded for slot {slot}")

@@ -33,7 +33,7 @@ from housing_app.valuation.predictor import Details
 
 MAX_ERRORS = 100  # more would help nobody and could be made to fill memory
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_DATES = (date(1900, 1, 1), date(2200, 1, 1))
+DATES = (date(1900, 1, 1), date(2200, 1, 1))
 
 
 class HomeNumber(fields.Field[float]):
@@ -76,7 +76,7 @@ class Day(fields.Field[date]):
             day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
         except (TypeError, ValueError):
             day = None
-        if day is None or not _DATES[0] <= day < _DATES[1]:
+        if day is None or not DATES[0] <= day < DATES[1]:
             raise ValidationError("must be a date such as 2015-03-31")
         return day
 
@@ -182,7 +182,7 @@ def load_details(given: MultiDict[str, str]) -> Details:
     values: dict[str, Any] = {}
     for name in given:
         sent = given.getlist(name)
-        known = _PARAMETERS.get(name)
+        known = PARAMETERS.get(name)
         if known is None:
             wrong.append({"parameter": name[:60], "detail": "unknown parameter"})
         elif len(sent) != 1 or sent[0] not in known.choices:
@@ -213,20 +213,22 @@ def load_segment(given: MultiDict[str, str]) -> str | None:
     return sent[0] if sent else None
 
 
-class _Parameter(NamedTuple):
+class Parameter(NamedTuple):
+    """Describe a query parameter that goes into `Details`."""
+
     member: str  # of Details
     choices: Mapping[str, Any]
     words: str
 
 
-_PARAMETERS = {
-    "interval": _Parameter(
+PARAMETERS = {
+    "interval": Parameter(
         "level",
         {str(level): level for level in LEVELS},
         "one of " + ", ".join(map(str, LEVELS)),
     ),
-    "explain": _Parameter("explain", {"true": True, "false": False}, "true or false"),
-    "comparables": _Parameter(
+    "explain": Parameter("explain", {"true": True, "false": False}, "true or false"),
+    "comparables": Parameter(
         "comparables",
         {str(count): count for count in range(MOST + 1)},
         f"a whole number from 0 to {MOST}",

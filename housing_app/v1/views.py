@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from flask import Blueprint, current_app, g, request
+from flask import Blueprint, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from housing_app import demographics
 from housing_app.errors import Problem
-from housing_app.v1 import answers, descriptions, schemas
+from housing_app.extensions import limiter
+from housing_app.v1 import answers, descriptions, openapi, schemas
 from housing_app.valuation import predictor
 from housing_app.valuation.features import Slot
 
@@ -32,7 +33,13 @@ def _predict(slot: Slot) -> dict[str, Any]:
         raise Problem("unsupported-media-type", "send Content-Type: application/json")
     details = schemas.load_details(request.args)
     payload = schemas.parse_json(_body())
-    answer = answers.value_payload(payload, slot, details, current_app.config)
+    answer = answers.value_payload(
+        payload,
+        slot,
+        details,
+        current_app.config,
+        admit=limiter.spend,
+    )
     return answer | {"request_id": g.request_id}
 
 
@@ -77,3 +84,9 @@ def zipcode_demographics(zipcode: str) -> dict[str, Any]:
         "training_homes": area.get(zipcode, {}).get("count", 0),
         "source": descriptions.source(),
     }
+
+
+@blueprint.get("/openapi.json")
+def openapi_document() -> Response:
+    """Describe every route, as an OpenAPI 3.1 document."""
+    return Response(openapi.encoded(current_app), mimetype="application/json")

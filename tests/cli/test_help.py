@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from housing_app.cli import demographics, model, service
+from housing_app.cli import demographics, model, openapi, service, token
 
 
 def walk(command, *path):
@@ -14,7 +14,13 @@ def walk(command, *path):
 
 COMMANDS = [
     found
-    for top in (model.group, demographics.group, *service.COMMANDS)
+    for top in (
+        model.group,
+        demographics.group,
+        openapi.command,
+        token.group,
+        *service.COMMANDS,
+    )
     for found in walk(top)
 ]
 
@@ -31,7 +37,8 @@ def test_a_command_has_help(run, path, command):
 
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
-    assert tops == {"model", "demographics", "health", "info", "value", "config"}
+    services = {"config", "health", "info", "openapi", "token", "value"}
+    assert tops == {"demographics", "model"} | services
     assert tops <= set(app.cli.commands)
 
 

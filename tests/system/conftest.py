@@ -127,15 +127,7 @@ def server(start):
     """Two workers without a rate limit, up until the last test."""
     process, running = start(RATE_LIMIT="off", WORKERS="2")
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            assert process.poll() is None, running.output.read_text()
-            assert time.monotonic() < deadline, running.output.read_text()
-            try:
-                if running.get("/health/ready").status_code == 200:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.05)
+        wait_until_ready(process, running)
         workers = wait_for_workers(running)
         yield running
         assert running.workers() == workers, "a worker died while tests ran"
@@ -146,6 +138,19 @@ def server(start):
     text = running.output.read_text()
     for trouble in ("\nTraceback", "WORKER TIMEOUT", "[ERROR]", "[CRITICAL]"):
         assert trouble not in text, text[-5000:]
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], running: Server) -> None:
+    """Return once the server values homes; fail with its output if it ends."""
+    deadline = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, running.output.read_text()
+        assert time.monotonic() < deadline, running.output.read_text()
+        try:
+            if running.get("/health/ready").status_code == 200:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.05)
 
 
 def wait_for_workers(running: Server, count: int = 2) -> list[int]:

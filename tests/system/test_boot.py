@@ -83,7 +83,7 @@ SETTINGS = {
     "unsafe production": (
         {"HOUSING_ENV": "production", "RATE_LIMIT": "off"},
         "RATE_LIMIT",
-        "not allowed with HOUSING_ENV=production",
+        "HOUSING_ENV=production needs AUTH=jwt",
     ),
     "no such MODEL_DIR": ({"MODEL_DIR": "/nowhere"}, "/nowhere/serving.json", RESTORE),
     "a metrics directory that cannot be": (

@@ -1,0 +1,148 @@
+"""Put the document together, once for each app."""
+
+import csv
+import json
+import re
+from inspect import cleandoc
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from housing_app import auth
+from housing_app.errors import PROBLEMS
+from housing_app.v1 import lifecycle
+from housing_app.v1.openapi import about, parts, requests, valuations
+from housing_app.v1.openapi.operations import OPERATIONS, TAGS, Operation
+from housing_app.v1.openapi.shapes import Shape, ref
+from housing_app.valuation import features
+from housing_app.valuation.features import ZIPCODE, Slot
+
+_HOMES = Path(__file__).parents[3] / "data" / "example_homes.csv"
+_VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
+_KEY = "openapi"
+_ANSWERS = valuations.SCHEMAS | about.SCHEMAS
+
+
+def encoded(app: Flask) -> bytes:
+    """Return the document as JSON; the same bytes for the life of the app."""
+    if _KEY not in app.extensions:
+        app.extensions[_KEY] = json.dumps(build(app)).encode()
+    found: bytes = app.extensions[_KEY]
+    return found
+
+
+def build(app: Flask) -> dict[str, Any]:
+    """Return the document of an app's routes and settings."""
+    paths: dict[str, Any] = {}
+    rules = {
+        f"{m} {rule.rule}": rule
+        for rule in app.url_map.iter_rules()
+        for m in rule.methods or ()
+    }
+    for route, operation in OPERATIONS.items():
+        # Flask's debugger, for one, goes without /metrics.
+        if rule := rules.get(route):
+            method, path = _VARIABLE.sub(r"{\1}", route).split(" ")
+            found = _operation(app, rule, operation)
+            paths.setdefault(path, {})[method.lower()] = found
+    shapes = requests.components(app.config["MAX_RECORDS"]) | _ANSWERS
+    return {
+        "openapi": "3.1.1",
+        "info": parts.info(app.config["VERSION"]),
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": said} for name, said in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": shapes,
+            "parameters": parts.parameters(),
+            "headers": parts.HEADERS,
+            "securitySchemes": parts.SECURITY,
+        },
+    }
+
+
+def _operation(app: Flask, rule: Rule, operation: Operation) -> dict[str, Any]:
+    view = app.view_functions[rule.endpoint]
+    said = operation.summary or cleandoc(view.__doc__ or "")
+    ending = lifecycle.is_ending(app, rule.rule)
+    scope = auth.ROUTES.get(rule.endpoint, auth.PUBLIC)
+    summary, _, more = said.partition("\n\n")
+    found: dict[str, Any] = {
+        "operationId": operation.name or rule.endpoint.rpartition(".")[2],
+        "tags": [operation.tag],
+        "summary": summary.rstrip("."),
+        "parameters": [
+            {"$ref": f"#/components/parameters/{name}"}
+            for name in (*operation.parameters, "X-Request-ID", "traceparent")
+        ],
+    }
+    if more:
+        found["description"] = more
+    if operation.body:
+        found["requestBody"] = _body(operation.body)
+    found["responses"] = _responses(operation, scope, ending=ending)
+    if scope != auth.PUBLIC:
+        found["security"] = _security(scope, app.config["AUTH"])
+    if ending:
+        found["deprecated"] = True
+    return found
+
+
+def _security(scope: str, auth: str) -> list[dict[str, list[str]]]:
+    needed = {"bearerAuth": [scope]}
+    return [{}, needed] if auth == "off" else [needed]
+
+
+def _body(slot: Slot) -> dict[str, Any]:
+    homes = _examples(slot)
+    return {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [ref(requests.HOMES[slot]), ref(requests.LISTS[slot])]
+                },
+                "examples": {
+                    "one": {"summary": "One home", "value": homes[0]},
+                    "several": {
+                        "summary": "Several homes",
+                        "value": {"records": homes},
+                    },
+                },
+            }
+        },
+    }
+
+
+def _examples(slot: Slot) -> list[dict[str, Any]]:
+    """Return the first of the example homes that come with the service."""
+    asked = {*(f.name for f in features.slot_features(slot)), ZIPCODE}
+
+    def value(name: str, text: str) -> Any:
+        return text if name == ZIPCODE else json.loads(text)
+
+    with _HOMES.open(newline="", encoding="utf-8") as file:
+        rows = list(islice(csv.DictReader(file), 3))
+    return [{k: value(k, v) for k, v in row.items() if k in asked} for row in rows]
+
+
+def _responses(operation: Operation, scope: str, *, ending: bool) -> dict[str, Any]:
+    headers = ["X-Request-ID", *(lifecycle.HEADERS if ending else ())]
+    names = [*operation.problems, "internal-error"]
+    if scope != auth.PUBLIC:
+        names += ["unauthorized", "forbidden"]
+    if operation.limited:
+        headers += ["RateLimit", "RateLimit-Policy"]
+        names.append("rate-limited")
+    content: dict[str, Shape] = {kind: {} for kind in operation.media}
+    if operation.schema:
+        content["application/json"] = {"schema": ref(operation.schema)}
+    found = {"200": parts.response("The answer.", headers, content)}
+    found |= {str(status): parts.other(status, headers) for status in operation.also}
+    for status in sorted({PROBLEMS[name].status for name in names}):
+        these = [name for name in names if PROBLEMS[name].status == status]
+        found[str(status)] = parts.problem(these, headers)
+    return found
