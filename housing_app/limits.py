@@ -86,14 +86,18 @@ class _Quota:
     """Count by one policy, and by a lower one while the shared store is away."""
 
     def __init__(
-        self, normal: Policy, fallback: Policy, shared: Storage | None
+        self,
+        normal: Policy,
+        fallback: Policy,
+        shared: Storage | None,
+        memory: Storage,
     ) -> None:
         lower = min(normal, fallback, key=lambda p: p.amount / p.seconds)
         self._normal = normal
         self._shared = shared
         # With a shared store, memory is only for when that is away.
         self._own = lower._replace(name=fallback.name) if shared else normal
-        self._memory = MemoryStorage()
+        self._memory = memory
         self._down_until = 0.0
 
     def take(self, who: str, homes: int, paid: int) -> tuple[Policy, Count]:
@@ -126,7 +130,7 @@ class Limiter(flask_limiter.Limiter):
     def init_app(self, app: Flask) -> None:
         """Count requests by the app's settings."""
         settings = app.config
-        settings["RATELIMIT_STORAGE_URI"] = storage_uri(settings)
+        settings["RATELIMIT_STORAGE_URI"] = _storage_uri(settings)
         settings["RATELIMIT_STORAGE_OPTIONS"] = {
             "socket_timeout": _TIMEOUT_SECONDS,
             "socket_connect_timeout": _TIMEOUT_SECONDS,
@@ -136,13 +140,18 @@ class Limiter(flask_limiter.Limiter):
         # Where it finds itself here, Flask-Limiter leaves out its own hooks.
         app.extensions.setdefault("limiter", set()).add(self)
         super().init_app(app)
-        shared = self.storage if settings["REDIS_URL"] else None
+        # Keys begin with the policy's name: one memory does for both quotas.
+        stores = (
+            (self.storage, MemoryStorage())
+            if settings["REDIS_URL"]
+            else (None, self.storage)
+        )
         failures = policy("authentication", settings["AUTH_FAILURE_LIMIT"])
-        quotas = {"failures": _Quota(failures, failures, shared)}
+        quotas = {"failures": _Quota(failures, failures, *stores)}
         if settings["RATE_LIMIT"] != "off":
             fallback = policy("fallback", settings["RATE_LIMIT_FALLBACK"])
             normal = policy("default", settings["RATE_LIMIT"])
-            quotas["requests"] = _Quota(normal, fallback, shared)
+            quotas["requests"] = _Quota(normal, fallback, *stores)
         app.extensions[_KEY] = quotas
         app.before_request(self._count)
         app.after_request(_describe)
@@ -162,7 +171,7 @@ class Limiter(flask_limiter.Limiter):
             _take("requests", _client(), 1)
 
 
-def storage_uri(settings: Mapping[str, Any]) -> str:
+def _storage_uri(settings: Mapping[str, Any]) -> str:
     """Return where to count, as Flask-Limiter writes it."""
     url: str = settings["REDIS_URL"]
     return f"redis+{url}" if url.startswith("unix:") else url or "memory://"
