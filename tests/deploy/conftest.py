@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from housing_app.config import ROOT
-from tests.system.conftest import Server, free_port, start, wait_for_workers
+from tests.system.conftest import Server, free_port, start, unharmed
 
 __all__ = ["start"]
 
@@ -188,18 +188,12 @@ def server(start) -> Iterator[Server]:
     process, running = start(
         RATE_LIMIT="off", WORKERS="2", TRUSTED_PROXIES="1", AUTH="off", **kept
     )
-    try:
-        wait_for_port(running.port, process, running.output)
-        workers = wait_for_workers(running)
+    with unharmed(
+        process,
+        running,
+        lambda: wait_for_port(running.port, process, running.output),
+    ):
         yield running
-        assert running.workers() == workers, "a worker died while tests ran"
-    finally:
-        process.terminate()
-        code = process.wait(timeout=60)
-    assert code == 0, running.output.read_text()
-    text = running.output.read_text()
-    for trouble in ("\nTraceback", "WORKER TIMEOUT", "[ERROR]", "[CRITICAL]"):
-        assert trouble not in text, text[-5000:]
 
 
 @pytest.fixture(scope="session")

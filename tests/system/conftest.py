@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -126,10 +126,19 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
 def server(start):
     """Two workers without a rate limit, up until the last test."""
     process, running = start(RATE_LIMIT="off", WORKERS="2")
-    try:
-        wait_until_ready(process, running)
-        workers = wait_for_workers(running)
+    with unharmed(process, running, lambda: wait_until_ready(process, running)):
         yield running
+
+
+@contextmanager
+def unharmed(
+    process: subprocess.Popen[bytes], running: Server, wait: Callable[[], None]
+) -> Iterator[None]:
+    """Let tests use a server; no worker may die, and its end must be quiet."""
+    try:
+        wait()
+        workers = wait_for_workers(running)
+        yield
         assert running.workers() == workers, "a worker died while tests ran"
     finally:
         process.terminate()
