@@ -74,7 +74,7 @@ model: $(DEV) ## Train the shipped models anew into build/model (SALES=file.csv)
 		|| echo "build/model differs: other sales, library versions or code"
 
 COMPILE = build/pins/bin/uv pip compile setup.cfg --quiet --universal \
-	--python-version 3.11 --fork-strategy fewest --no-annotate \
+	--python-version 3.11 --fork-strategy fewest --no-annotate --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make requirements' $(ARGS)
 requirements: | $(PY) ## Write the pins from setup.cfg anew (ARGS=--upgrade for new releases)

@@ -23,6 +23,7 @@ from gunicorn import util as _gunicorn_util  # noqa: E402
 from gunicorn.http import wsgi as _gunicorn_wsgi  # noqa: E402
 from prometheus_client import multiprocess  # noqa: E402
 
+from housing_app import background as _housing_background  # noqa: E402
 from housing_app import config as _housing_config  # noqa: E402
 from housing_app import errors as _housing_errors  # noqa: E402
 from housing_app import logs as _housing_logs  # noqa: E402
@@ -106,6 +107,17 @@ def when_ready(server):  # noqa: ANN001, ANN201
         "-d @examples/home.json\n",
         flush=True,
     )
+
+
+def post_worker_init(worker):  # noqa: ANN001, ANN201
+    """Start what a worker does beside its requests."""
+    _housing_background.start(worker.wsgi)
+
+
+def worker_exit(server, worker):  # noqa: ANN001, ANN201
+    """End it before the worker does."""
+    if worker.wsgi is not None:
+        _housing_background.stop(worker.wsgi)
 
 
 def child_exit(server, worker):  # noqa: ANN001, ANN201

@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from housing_app import (
     auth,
+    background,
     cli,
     config,
     errors,
@@ -36,6 +37,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     if hops := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops)  # type: ignore[method-assign]
+    background.init_app(app)
     # First hooks first: a request has a name before anything can fail.
     logs.init_app(app)
     metrics.init_app(app)

@@ -39,6 +39,27 @@ SETTINGS = (
         "CSV with a zipcode column and the columns the models name.",
     ),
     Setting(
+        "DEMOGRAPHICS_URL",
+        casts.url("sqlite", "postgresql", "postgresql+psycopg"),
+        "",
+        "Database to take the demographics from; the CSV is the way out while it is "
+        "away.",
+        secret=True,
+    ),
+    Setting(
+        "MODEL_STORE_URL",
+        casts.url("file", "s3", "gs"),
+        "",
+        "Object store of serving.json and the artifacts, which are taken from there "
+        "into INSTANCE_DIR; without it they are in MODEL_DIR.",
+    ),
+    Setting(
+        "INSTANCE_DIR",
+        casts.path,
+        "instance",
+        "Directory this machine writes to: journal spool, SQLite file, fetched models.",
+    ),
+    Setting(
         "AUTH",
         casts.one_of("off", "jwt"),
         "off",
@@ -85,15 +106,48 @@ SETTINGS = (
         "REDIS_URL",
         casts.url("redis", "rediss", "unix"),
         "",
-        "Redis where all workers count the rate limits; production requires it.",
+        "Redis of all workers: rate limits, the cache, models' bytes; production "
+        "requires it.",
         secret=True,
     ),
     Setting(
         "DATABASE_URL",
         casts.url("sqlite", "postgresql", "postgresql+psycopg"),
         "",
-        "Journal database: nothing reads it yet, production requires it already.",
+        "Database of the journal and the outcomes; empty is SQLite in INSTANCE_DIR. "
+        "Production requires it.",
         secret=True,
+    ),
+    Setting(
+        "JOURNAL",
+        casts.one_of("on", "off", "required"),
+        "on",
+        "Record every answered prediction. When the spool cannot take a record, on "
+        "answers without it, required answers 503.",
+    ),
+    Setting(
+        "SPOOL_MAX_MB",
+        casts.whole(1, 1_000_000),
+        "256",
+        "Megabytes of records this machine keeps while the database is away.",
+    ),
+    Setting(
+        "CACHE",
+        casts.one_of("off", "memory", "redis"),
+        "off",
+        "Where answers to repeated requests are kept.",
+    ),
+    Setting(
+        "CACHE_TTL",
+        casts.whole(1, 86_400),
+        "60",
+        "Seconds an answer is kept.",
+    ),
+    Setting(
+        "CACHE_SIZE",
+        casts.whole(1, 10_000_000),
+        "10000",
+        "Homes whose answers each worker keeps with CACHE=memory.",
     ),
     Setting(
         "RATE_LIMIT",
@@ -219,6 +273,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             found.append("HOUSING_ENV=production needs " + ", ".join(missing))
     elif values.get("AUTH") == "jwt" and not has_keys:
         found.append("AUTH=jwt needs JWT_SECRET or JWT_KEYS_FILE")
+    if values.get("CACHE") == "redis" and not values.get("REDIS_URL"):
+        found.append("CACHE=redis needs REDIS_URL")
     if auth_needed(values, values.get("BIND", "")):
         found.append(
             f"BIND: {values['BIND']} is open to other machines and AUTH is off: set "

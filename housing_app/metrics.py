@@ -56,6 +56,12 @@ auth_failures = Counter(
 rate_limited = Counter(
     "rate_limited", "Requests refused because a client's share was used up.", ["policy"]
 )
+store_down = Gauge(
+    "store_down",
+    "1 while a worker cannot use a store and does without it.",
+    ["store"],
+    multiprocess_mode="livemax",
+)
 rate_limit_store_down = Gauge(
     "rate_limit_store_down",
     "1 while a worker cannot reach Redis and limits by RATE_LIMIT_FALLBACK.",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from flask import Blueprint, current_app
 
-from housing_app import demographics
+from housing_app import checks, demographics
 from housing_app.extensions import limiter
 from housing_app.valuation import features, golden, predictor
 from housing_app.valuation.errors import NotReady, ValuationError
@@ -28,16 +28,24 @@ def health() -> dict[str, Any]:
         joined: dict[str, Any] = {"status": "ok", "zipcodes": len(table.rows)}
     except ValuationError as error:
         joined = {"status": "failed", "detail": str(error)}
-    ready = all(models.values()) and joined["status"] == "ok"
+    parts: dict[str, Any] = {
+        "models": {"status": "ok" if all(models.values()) else "failed"} | models,
+        "demographics": joined,
+    } | checks.results(current_app)
     return {
-        "status": "ok" if ready else "failed",
+        "status": _worst(parts),
         "version": current_app.config["VERSION"],
         "uptime_seconds": round(time() - _started, 1),
-        "checks": {
-            "models": {"status": "ok" if all(models.values()) else "failed"} | models,
-            "demographics": joined,
-        },
+        "checks": parts,
     }
+
+
+def _worst(found: dict[str, dict[str, Any]]) -> str:
+    states = {check["status"] for check in found.values()}
+    for state in (checks.FAILED, checks.DEGRADED):
+        if state in states:
+            return state
+    return checks.OK
 
 
 @blueprint.get("/health/live")
@@ -48,8 +56,11 @@ def live() -> dict[str, str]:
 
 @blueprint.get("/health/ready")
 @blueprint.get("/health/startup", endpoint="startup")
-def ready() -> dict[str, str]:
-    """Value a home with each slot's model and check the answer."""
+def ready() -> dict[str, Any]:
+    """Value a home with each slot's model and check the answer; name what is degraded.
+
+    What is degraded costs no answer, so it takes nobody out of service.
+    """
     for slot in features.SLOTS:
         model = predictor.current(slot)
         if model is None:
@@ -61,4 +72,6 @@ def ready() -> dict[str, str]:
             raise NotReady(f"{model.manifest.id} cannot value a home") from error
         if not np.isclose(price, model.manifest.golden[0]["expected"][0], rtol=1e-6):
             raise NotReady(f"{model.manifest.id} gives a wrong price")
-    return {"status": "ok"}
+    found = checks.results(current_app)
+    degraded = sorted(n for n, check in found.items() if check["status"] != checks.OK)
+    return {"status": "ok"} | ({"degraded": degraded} if degraded else {})

@@ -1,16 +1,24 @@
 """What every test may ask for."""
 
+import atexit
 import csv
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stores
 
-from housing_app import create_app, demographics, traffic
-from housing_app.config import ROOT
-from housing_app.valuation import features, predictor
+# Before any app is made: what tests write is not written into the repository.
+os.environ["INSTANCE_DIR"] = tempfile.mkdtemp(prefix="housing-instance-")
+atexit.register(shutil.rmtree, os.environ["INSTANCE_DIR"], ignore_errors=True)
+
+from housing_app import create_app, demographics, traffic  # noqa: E402
+from housing_app.config import ROOT  # noqa: E402
+from housing_app.valuation import features, predictor  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -56,6 +64,40 @@ def app():
 @pytest.fixture
 def client(app):
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """A Redis that all tests share: none may stop it. See `stores.Redis` for one's own."""
+    if url := os.environ.get("TEST_REDIS_URL"):
+        yield url
+    else:
+        with stores.running(stores.Redis()) as server:
+            yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL that all tests share; see `stores.Postgres` for one's own."""
+    with stores.running(stores.Postgres()) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(request):
+    """An empty database of its own for each test."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield from stores.emptied(url)
+    else:
+        yield request.getfixturevalue("postgres_server").empty_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty database of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'housing.db'}"
+    return request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture

@@ -110,6 +110,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         places = {
             "PORT": str(port),
             "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+            "INSTANCE_DIR": str(folder / "instance"),
         }
         environ = clean_environ(**(places | settings))
         output = folder / "output"
