@@ -16,6 +16,7 @@ from housing_app import (
     errors,
     extensions,
     headers,
+    journal,
     logs,
     metrics,
     ops,
@@ -47,6 +48,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     headers.init_app(app)
     auth.init_app(app, on_failure=extensions.limiter.count_failure)
     extensions.limiter.init_app(app)
+    journal.init_app(app)
     extensions.exporter.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")
