@@ -5,12 +5,13 @@ Loaded once in a preloading master, so that every worker is born with the models
 
 import sys
 
-from housing_app import create_app, journal, traffic
+from housing_app import create_app, database, journal, traffic
 from housing_app.config import ConfigError
 from housing_app.valuation.errors import ValuationError
 
 try:
     app = create_app()
+    database.prepare(app)
     traffic.install(app.config)
     journal.prepare(app)
 except (ConfigError, ValuationError) as error:

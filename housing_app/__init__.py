@@ -13,6 +13,7 @@ from housing_app import (
     cli,
     config,
     database,
+    demographics_sql,
     errors,
     extensions,
     headers,
@@ -41,6 +42,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops)  # type: ignore[method-assign]
     background.init_app(app)
     database.init_app(app)
+    demographics_sql.init_app(app)
     # First hooks first: a request has a name before anything can fail.
     logs.init_app(app)
     metrics.init_app(app)

@@ -56,6 +56,17 @@ auth_failures = Counter(
 rate_limited = Counter(
     "rate_limited", "Requests refused because a client's share was used up.", ["policy"]
 )
+demographics_version = Gauge(
+    "demographics_version",
+    "Version of the demographics from the database, 0 for those of the CSV; the lowest "
+    "of all workers.",
+    multiprocess_mode="livemin",
+)
+demographics_zipcodes = Gauge(
+    "demographics_zipcodes",
+    "Zipcodes with demographics in service; the fewest of all workers.",
+    multiprocess_mode="livemin",
+)
 store_down = Gauge(
     "store_down",
     "1 while a worker cannot use a store and does without it.",

@@ -2,7 +2,15 @@
 
 from flask import Flask
 
-from housing_app.cli import demographics, judge, model, openapi, service, token
+from housing_app.cli import (
+    database,
+    demographics,
+    judge,
+    model,
+    openapi,
+    service,
+    token,
+)
 
 for _command in judge.COMMANDS:
     model.group.add_command(_command)
@@ -10,6 +18,7 @@ for _command in judge.COMMANDS:
 
 def init_app(app: Flask) -> None:
     """Register every command."""
+    app.cli.add_command(database.group)
     app.cli.add_command(demographics.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)

@@ -5,9 +5,11 @@ from sqlalchemy import URL
 from sqlalchemy.exc import ArgumentError
 
 from housing_app.casts import ConfigError
-from housing_app.database.engine import Database, StoreDown
+from housing_app.database import schema
+from housing_app.database.engine import Database, StoreDown, normalised
+from housing_app.logs import log
 
-__all__ = ["Database", "StoreDown", "current", "init_app"]
+__all__ = ["Database", "StoreDown", "current", "databases", "init_app", "prepare"]
 _KEY = "housing_app.database"
 
 
@@ -27,3 +29,23 @@ def current() -> Database:
     """Return the app's database."""
     found: Database = current_app.extensions[_KEY]
     return found
+
+
+def databases(app: Flask) -> dict[str, Database]:
+    """Return every database of the settings, by the setting that names it."""
+    found = {"DATABASE_URL": app.extensions[_KEY]}
+    url = app.config["DEMOGRAPHICS_URL"]
+    if url and normalised(url) != found["DATABASE_URL"].url:
+        found["DEMOGRAPHICS_URL"] = Database(url, "demographics")
+    return found
+
+
+def prepare(app: Flask) -> None:
+    """Bring SQLite files to this release's schema, before a server starts."""
+    for setting, one in databases(app).items():
+        if setting == "DATABASE_URL" and app.config["JOURNAL"] == "off":
+            continue  # nothing asks for it, and the disk may be read-only
+        try:
+            schema.prepare(one)
+        except StoreDown as error:
+            log.warning("database", setting=setting, reason=str(error))
