@@ -8,7 +8,7 @@ from flask import Flask
 from housing_app import background, checks
 from housing_app.demographics_sql.follower import Follower, describe
 from housing_app.demographics_sql.rows import Content, content, digest, lines
-from housing_app.demographics_sql.store import Version, newest, read, store
+from housing_app.demographics_sql.table import Version, newest, read, store
 
 __all__ = [
     "Content",

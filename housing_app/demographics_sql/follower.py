@@ -7,7 +7,7 @@ from typing import Any
 from housing_app import checks, demographics, metrics
 from housing_app.database import Database, StoreDown
 from housing_app.demographics import Demographics, DemographicsError
-from housing_app.demographics_sql import store
+from housing_app.demographics_sql import table
 from housing_app.logs import log
 from housing_app.valuation import artifacts, features, predictor
 
@@ -41,7 +41,7 @@ class Follower:
     def follow(self) -> None:
         """Put a newer version into service, if it verifies."""
         try:
-            newest = self._database.run(store.newest, reads_only=True)
+            newest = self._database.run(table.newest, reads_only=True)
             if newest is None:
                 self._refuse(0, "no demographics in the database: load a file")
             elif newest.sha256 == demographics.current().digest:
@@ -56,18 +56,18 @@ class Follower:
 
     def _replace(self, number: int) -> None:
         try:
-            table = self._load(_models())
+            found = self._load(_models())
         except DemographicsError as error:
             self._refuse(number, str(error))
             return
-        demographics.install(table)
+        demographics.install(found)
         self._refused, self._refused_number = "", 0
-        log.info("demographics", version=table.number, zipcodes=len(table.rows))
+        log.info("demographics", version=found.number, zipcodes=len(found.rows))
 
     def _load(self, models: Iterable[Needs]) -> Demographics:
-        table = self._database.run(store.load, _LOAD_SECONDS, reads_only=True)
-        table.fit(models)
-        return table
+        found = self._database.run(table.load, _LOAD_SECONDS, reads_only=True)
+        found.fit(models)
+        return found
 
     def _refuse(self, number: int, reason: str) -> None:
         if reason != self._refused:
@@ -90,7 +90,7 @@ def _models() -> Iterator[Needs]:
 
 def describe() -> dict[str, Any]:
     """Return what is in service."""
-    table = demographics.current()
-    source = {"source": "database" if table.number else "csv"}
-    version = {"version": table.number} if table.number else {}
-    return source | version | {"zipcodes": len(table.rows)}
+    found = demographics.current()
+    source = {"source": "database" if found.number else "csv"}
+    version = {"version": found.number} if found.number else {}
+    return source | version | {"zipcodes": len(found.rows)}
