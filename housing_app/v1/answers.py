@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from housing_app import traffic
+from housing_app.cache import Cache
 from housing_app.errors import Problem
 from housing_app.v1 import schemas
 from housing_app.valuation import features, predictor
@@ -21,12 +22,38 @@ def value_payload(
     slot: Slot,
     details: Details,
     settings: Mapping[str, Any],
+    *,
     admit: Callable[[int], None] = lambda count: None,
+    kept: Cache | None = None,
 ) -> dict[str, Any]:
     """Check a payload, value its homes and return the answer's members.
 
-    `admit` may refuse so many homes, once they are known to be good.
+    `admit` may refuse so many homes, once they are known to be good. What was asked
+    before may be found in `kept`.
     """
+    key = kept.key(payload, slot, details) if kept else None
+    answer = kept.get(key) if kept else None
+    if answer:
+        count, model = len(answer["predictions"]), answer["model"]
+        admit(count)
+        traffic.count(model["name"], model["version"], model["variant"], slot, count)
+    else:
+        answer = _value(payload, slot, details, settings, admit)
+        # A fallback answers while its champion cannot, and no longer.
+        if kept and answer["model"]["variant"] == "champion":
+            kept.put(key, answer)
+    named = [{"id": str(uuid.uuid4())} | one for one in answer["predictions"]]
+    return {**answer, "predictions": named}
+
+
+def _value(
+    payload: Any,
+    slot: Slot,
+    details: Details,
+    settings: Mapping[str, Any],
+    admit: Callable[[int], None],
+) -> dict[str, Any]:
+    """Return the answer but for the ids, which are new each time."""
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
     admit(len(request.records))
     champion = predictor.current(slot)
@@ -71,7 +98,6 @@ def _predictions(
     found = answer.valuations
     predictions: list[dict[str, Any]] = [
         {
-            "id": str(uuid.uuid4()),
             "price": round(price, 2),
             "low": round(low, 2),
             "high": round(high, 2),
