@@ -54,7 +54,7 @@ class Shared:
         if len(entry) > MOST_BYTES:
             return False
         try:
-            self._client.setex(PREFIX + key, self._seconds, entry)
+            self._client.set(PREFIX + key, entry, ex=self._seconds)
         except (RedisError, OSError) as error:
             is_there = isinstance(error, ResponseError)
             breaker = self._writes if is_there else self._breaker
