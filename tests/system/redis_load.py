@@ -61,16 +61,16 @@ def post(home: dict[str, object], address: str) -> bytes:
 def varied(home: dict[str, object]) -> Iterator[bytes]:
     """Return requests of ever new clients: every second one was sent before."""
     for number in count():
-        size = 1_000 + (number // 2 if number % 2 else number // 2 % 20)
+        lot = 2_000 + (number if number % 2 else number % 40)
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-        yield post(home | {"sqft_living": size % 3_000 + 500}, address)
+        yield post(home | {"sqft_lot": lot}, address)
 
 
 @contextmanager
 def load(
-    port: int, requests: Iterator[bytes], clients: int = 2, pause: float = 0.0
+    port: int, requests: Iterator[bytes], clients: int, pause: float
 ) -> Iterator[Samples]:
-    """Have clients ask by turns until the end, each again as soon as it has an answer."""
+    """Have clients ask until the end, each again so long after it had an answer."""
     found, lock, stopping = Samples(), threading.Lock(), threading.Event()
 
     def client() -> None:
@@ -78,8 +78,7 @@ def load(
             with lock:
                 request = next(requests)
             found.append(ask(port, request))
-            if pause:
-                stopping.wait(pause)
+            stopping.wait(pause)
 
     with _threads(client, clients, stopping):
         yield found

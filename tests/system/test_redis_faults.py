@@ -1,7 +1,8 @@
 """Redis dies, hangs, fills up and lies while clients ask: no answer may be lost.
 
 A twin that knows no Redis is asked at the same time, so that what else this machine does
-slows both down.
+slows both down. The load is one that both can bear; at their limit, the share of the
+processors that each gets would decide, and not Redis.
 """
 
 import re
@@ -58,12 +59,12 @@ def served(start, **settings):
 @contextmanager
 def asked(server, home):
     """Ask a server, once it is warm."""
-    with load(server.port, varied(home), clients=4):
+    with load(server.port, varied(home), clients=4, pause=0.0):
         time.sleep(0.5)
     with (
-        load(server.port, varied(home)) as answers,
-        load(server.port, repeat(post(home, GREEDY)), 1, 0.02) as greedy,
-        load(server.port, repeat(LIVE), 1, 0.1) as live,
+        load(server.port, varied(home), clients=4, pause=0.02) as answers,
+        load(server.port, repeat(post(home, GREEDY)), clients=1, pause=0.02) as greedy,
+        load(server.port, repeat(LIVE), clients=1, pause=0.1) as live,
     ):
         yield Run(server, answers, greedy, live)
 
@@ -136,8 +137,7 @@ def test_a_redis_that_is_away_for_ten_seconds_costs_no_answer(
 
     broken = time.monotonic()
     redis.kill() if trouble == "killed" else redis.hang()
-    time.sleep(1)
-    assert degraded(run.server) == [PARTS] * 12
+    wait(lambda: degraded(run.server) == [PARTS] * 12, 9)
     named = run.server.get("/health").json()
     assert named["status"] == "degraded"
     assert {named["checks"][part]["status"] for part in PARTS} == {"degraded"}
@@ -169,8 +169,7 @@ def test_a_full_redis_costs_no_answer(run, redis):
         store.config_set("maxmemory-policy", "noeviction")
         full = time.monotonic()
         store.config_set("maxmemory", 1)
-        time.sleep(1)
-        assert degraded(run.server) == [PARTS] * 12
+        wait(lambda: degraded(run.server) == [PARTS] * 12, 9)
         assert_limited(run, full, WORKERS * FALLBACK)
         emptied = until(run.answers, LEAST, full)
         store.config_set("maxmemory", 0)
