@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from housing_app import (
     auth,
     background,
+    cache,
     cli,
     config,
     database,
@@ -51,6 +52,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     auth.init_app(app, on_failure=extensions.limiter.count_failure)
     extensions.limiter.init_app(app)
     journal.init_app(app)
+    cache.init_app(app)
     extensions.exporter.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")

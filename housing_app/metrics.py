@@ -22,10 +22,10 @@ request_seconds = Histogram(
 )
 predictions = Counter(
     "prediction_requests",
-    "Requests for valuations that a model answered.",
+    "Requests for valuations that a model answered, now or, from the cache, before.",
     ["model", "version", "variant", "endpoint"],
 )
-homes_valued = Counter("homes_valued", "Homes valued.", ["model", "version"])
+homes_valued = Counter("homes_valued", "Homes in those requests.", ["model", "version"])
 prediction_seconds = Histogram(
     "prediction_duration_seconds",
     "Time a model took for one request's homes.",
@@ -96,10 +96,12 @@ journal_oldest_seconds = Gauge(
     "Age of the oldest segment that waits for the database.",
     multiprocess_mode="mostrecent",
 )
-rate_limit_store_down = Gauge(
-    "rate_limit_store_down",
-    "1 while a worker cannot reach Redis and limits by RATE_LIMIT_FALLBACK.",
-    multiprocess_mode="livemax",
+cache_requests = Counter(
+    "cache_requests",
+    "Requests for valuations, by what the cache did: hit, miss, bypassed (its store "
+    "is left alone) or error (the store failed or an entry was no good; a failed write "
+    "counts, too).",
+    ["result"],
 )
 
 

@@ -99,6 +99,11 @@ def _value(
     valuations = model.value(homes, rows, details, slot)
     name, version = model.manifest.name, model.manifest.version
     metrics.prediction_seconds.labels(name, version).observe(perf_counter() - started)
-    metrics.predictions.labels(name, version, variant, slot).inc()
-    metrics.homes_valued.labels(name, version).inc(len(homes.zipcodes))
+    count(name, version, variant, slot, len(homes.zipcodes))
     return valuations
+
+
+def count(name: str, version: int, variant: str, slot: Slot, homes: int) -> None:
+    """Count an answer, whether the model gave it now or before."""
+    metrics.predictions.labels(name, version, variant, slot).inc()
+    metrics.homes_valued.labels(name, version).inc(homes)

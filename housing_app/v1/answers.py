@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from housing_app import traffic
+from housing_app.cache import Cache
 from housing_app.errors import Problem
 from housing_app.v1 import schemas
 from housing_app.valuation import features, predictor
@@ -24,13 +25,42 @@ def value_payload(
     settings: Mapping[str, Any],
     *,
     admit: Callable[[int], None] = lambda count: None,
+    kept: Cache | None = None,
     record: Callable[[Homes, dict[str, Any]], None] = lambda homes, answer: None,
 ) -> dict[str, Any]:
     """Check a payload, value its homes and return the answer's members.
 
-    `admit` may refuse so many homes, once they are known to be good. `record` is handed
-    the homes as they were checked, and the answer.
+    `admit` may refuse so many homes, once they are known to be good. What was asked
+    before may be found in `kept`. `record` is handed the homes and the answer.
     """
+    key = kept.key(payload, slot, details) if kept else None
+    answer = kept.get(key) if kept else None
+    if answer:
+        homes: Homes = schemas.asked(payload)
+        model = answer["model"]
+        admit(len(homes))
+        traffic.count(
+            model["name"], model["version"], model["variant"], slot, len(homes)
+        )
+    else:
+        homes, answer = _value(payload, slot, details, settings, admit)
+        # A fallback answers while its champion cannot, and no longer.
+        if kept and answer["model"]["variant"] == "champion":
+            kept.put(key, answer)
+    named = [{"id": str(uuid.uuid4())} | one for one in answer["predictions"]]
+    answer = {**answer, "predictions": named}
+    record(homes, answer)
+    return answer
+
+
+def _value(
+    payload: Any,
+    slot: Slot,
+    details: Details,
+    settings: Mapping[str, Any],
+    admit: Callable[[int], None],
+) -> tuple[Homes, dict[str, Any]]:
+    """Return the homes, and the answer but for the ids, which are new each time."""
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
     admit(len(request.records))
     champion = predictor.current(slot)
@@ -56,8 +86,7 @@ def value_payload(
             "variant": answer.variant,
         },
     }
-    record(request.records, members)
-    return members
+    return request.records, members
 
 
 def _outside(error: OutsideArea, request: schemas.ValuationRequest) -> Problem:
@@ -77,7 +106,6 @@ def _predictions(
     found = answer.valuations
     predictions: list[dict[str, Any]] = [
         {
-            "id": str(uuid.uuid4()),
             "price": round(price, 2),
             "low": round(low, 2),
             "high": round(high, 2),

@@ -58,14 +58,20 @@ class Zipcode(fields.Field[str]):
     """Take five digits, as a string or as a number (501 is "00501")."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = f"{value:05d}"
+        value = zipcode_of(value)
         if isinstance(value, str) and len(value) == 5 and value.isascii():  # noqa: SIM102
             if value.isdigit():
                 return value
         raise ValidationError("must be a zipcode of five digits")
+
+
+def zipcode_of(value: Any) -> Any:
+    """Return a whole number as five digits, anything else as it is."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:05d}"
+    return value
 
 
 class Day(fields.Field[date]):
@@ -174,6 +180,12 @@ def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest
     except ValidationError as error:
         raise _invalid(_record_errors(error.messages, records)) from None
     return ValuationRequest(homes, envelope.get(_VALUATION_DATE), "/records")
+
+
+def asked(payload: Any) -> list[dict[str, Any]]:
+    """Return the homes of a payload that was checked before, as they were sent."""
+    sent = payload.get("records", [payload])
+    return [home | {ZIPCODE: zipcode_of(home[ZIPCODE])} for home in sent]
 
 
 def load_details(given: MultiDict[str, str]) -> Details:

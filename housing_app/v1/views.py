@@ -7,7 +7,7 @@ from flask import Blueprint, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from housing_app import demographics, journal
+from housing_app import cache, demographics, journal
 from housing_app.errors import Problem
 from housing_app.extensions import limiter
 from housing_app.v1 import answers, descriptions, openapi, schemas
@@ -41,6 +41,7 @@ def _predict(slot: Slot) -> dict[str, Any]:
         current_app.config,
         admit=limiter.spend,
         record=partial(journal.record, slot),
+        kept=cache.current(),
     )
     return answer | {"request_id": g.request_id}
 

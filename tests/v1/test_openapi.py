@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from housing_app import auth, create_app, demographics
+from housing_app import auth, checks, create_app, demographics
 from housing_app.config import ROOT
 from housing_app.errors import PROBLEMS, Problem
 from housing_app.v1 import openapi, schemas
@@ -323,7 +323,8 @@ def assert_documented(document, route, answer):
         shape = found["content"][answer.mimetype].get("schema", {})
         validator(document, shape, closed=True).validate(answer.json)
     assert "X-Request-ID" in found["headers"]
-    for name in ("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"):
+    named = ("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy")
+    for name in (*named, "Cache-Status"):
         assert name not in answer.headers or name in found["headers"]
 
 
@@ -391,6 +392,23 @@ def test_a_limit_is_as_documented(document, app, route, url):
         assert_documented(document, route, answer)
         assert ("RateLimit" in answer.headers) is limited
         assert ("RateLimit-Policy" in answer.headers) is limited
+
+
+def test_an_answer_from_the_cache_is_as_documented(document, app, home):
+    made = create_app({"RATE_LIMIT": "off", "CACHE": "memory"}).test_client()
+    for _ in range(2):
+        answer = made.post("/v1/predict", json=home)
+        assert "Cache-Status" in answer.headers
+        assert_documented(document, POST, answer)
+
+
+def test_probes_that_name_what_is_degraded_are_as_documented(document, app):
+    made = create_app({"RATE_LIMIT": "off"})
+    checks.add(made, "test", lambda: {"status": checks.DEGRADED, "detail": "x"})
+    for path in ("/health", "/health/ready", "/health/startup"):
+        answer = made.test_client().get(path)
+        assert "degraded" in answer.text
+        assert_documented(document, f"GET {path}", answer)
 
 
 def test_refusals_for_want_of_a_token_or_scope_are_as_documented(document, app, home):

@@ -1,5 +1,6 @@
 """Schemas of what all routes but /v1/predict answer."""
 
+from housing_app import checks
 from housing_app.v1 import answers, schemas
 from housing_app.v1.openapi.shapes import (
     REQUEST_ID,
@@ -41,7 +42,9 @@ _COVERAGE = mapped(
 )
 _DATE = text(format="date")
 _WINDOW = {"from": _DATE, "to": _DATE}
-_STATE = text(enum=["ok", "failed"])
+_STATE = text(enum=[checks.OK, checks.DEGRADED, checks.FAILED])
+# Each of the other parts says what there is to say of it.
+_PART = members({"status": _STATE}) | {"additionalProperties": True}
 _SLOT = text(enum=list(features.SLOTS))
 
 
@@ -151,11 +154,18 @@ _HEALTH = members(
                     }
                 ),
                 "demographics": members(
-                    {"status": _STATE, "zipcodes": whole(), "detail": text()},
-                    optional=("zipcodes", "detail"),
+                    {
+                        "status": _STATE,
+                        "source": text(enum=["csv", "database"]),
+                        "version": VERSION,
+                        "zipcodes": whole(),
+                        "detail": text(),
+                    },
+                    optional=("source", "version", "zipcodes", "detail"),
                 ),
             }
-        ),
+        )
+        | {"additionalProperties": _PART},
     }
 )
 
@@ -200,6 +210,10 @@ SCHEMAS: dict[str, Shape] = {
     "Accuracy": _ACCURACY,
     "Health": _HEALTH,
     "Status": members({"status": text(const="ok")}),
+    "Ready": members(
+        {"status": text(const="ok"), "degraded": listed(text(), "Parts; see /health.")},
+        optional=("degraded",),
+    ),
     "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
     "Problem": _PROBLEM,
     "ProblemType": _PROBLEM_TYPE,

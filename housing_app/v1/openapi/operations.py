@@ -75,8 +75,8 @@ OPERATIONS = {
     "GET /v1/openapi.json": Operation("About", "OpenAPI"),
     "GET /health": _health("Health"),
     "GET /health/live": _health("Status"),
-    "GET /health/ready": _health("Status", "not-ready"),
-    "GET /health/startup": _health("Status", "not-ready"),
+    "GET /health/ready": _health("Ready", "not-ready"),
+    "GET /health/startup": _health("Ready", "not-ready"),
     "GET /metrics": Operation(
         "Health",
         media=("text/plain", "application/openmetrics-text"),

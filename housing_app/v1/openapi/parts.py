@@ -114,6 +114,9 @@ HEADERS = {
         "The prediction could not be recorded: no outcome can be reported for it.",
         text(enum=[journal.HEADER[1]]),
     ),
+    "Cache-Status": _header(
+        "Whether it was answered before (RFC 9211).", text(), "housing_app; hit; ttl=42"
+    ),
     "Deprecation": _header("Since when (RFC 9745).", text(), "@1767225600"),
     "Sunset": _header(
         "When it ends (RFC 8594).", text(), "Fri, 01 Jan 2027 00:00:00 GMT"
