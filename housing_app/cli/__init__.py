@@ -5,6 +5,7 @@ from flask import Flask
 from housing_app.cli import (
     database,
     demographics,
+    journal,
     judge,
     model,
     openapi,
@@ -20,6 +21,7 @@ def init_app(app: Flask) -> None:
     """Register every command."""
     app.cli.add_command(database.group)
     app.cli.add_command(demographics.group)
+    app.cli.add_command(journal.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)
     app.cli.add_command(token.group)

@@ -82,11 +82,10 @@ class Journal:
         """Leave nothing of this process's undrained, if that is quickly done."""
         self.spool.close()
         until = monotonic() + _LAST_SECONDS
-        if not self.database.breaker.allows():
-            return
         try:
             with self.spool.draining(_LAST_SECONDS) as mine:
-                if mine:
+                # Another worker that ends may have found out by now.
+                if mine and not self.spool.measure().trouble:
                     self.drain.run(until)
         except StoreDown:
             pass  # the next to start drains it

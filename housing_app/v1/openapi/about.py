@@ -140,6 +140,18 @@ _ACCURACY = members(
 )
 
 _LOADED = nullable(text("Model id; null: none is loaded."))
+_JOURNAL = members(
+    {
+        "status": _STATE,
+        "detail": text("What is wrong."),
+        "database": text("ok, or why records cannot be drained into it."),
+        "waiting_segments": whole("Files in the spool.", minimum=0),
+        "waiting_bytes": whole(minimum=0),
+        "oldest_seconds": number("Age of the oldest of them.", minimum=0),
+    },
+    "Absent with JOURNAL=off.",
+    optional=("detail",),
+)
 _HEALTH = members(
     {
         "status": _STATE,
@@ -163,7 +175,9 @@ _HEALTH = members(
                     },
                     optional=("source", "version", "zipcodes", "detail"),
                 ),
-            }
+                "journal": _JOURNAL,
+            },
+            optional=("journal",),
         )
         | {"additionalProperties": _PART},
     }
