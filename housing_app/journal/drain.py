@@ -23,7 +23,7 @@ from housing_app.logs import log
 _ROWS = 500  # in one transaction
 # No longer than a worker that ends may take; a transaction that takes longer is given
 # up on, not lost: it ends by itself, and its rows are then there already.
-_SECONDS = 1.0
+_SECONDS = 1.5
 _REFUSED = (DataError, IntegrityError, ValueError, OverflowError)
 
 Rejects = list[tuple[str, bytes]]

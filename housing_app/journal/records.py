@@ -98,15 +98,24 @@ def _shared(record: Mapping[str, Any]) -> dict[str, Any]:
 def _own(home: Mapping[str, Any], prediction: Sequence[Any]) -> dict[str, Any]:
     found = dict(zip(_OWN, prediction, strict=True))
     found |= {name: float(found[name]) for name in _NUMBERS}
-    inputs = {k: v for k, v in home.items() if k not in ("zipcode", _VALUATION_DATE)}
+    fields = home.keys() - {"zipcode", _VALUATION_DATE}
     return found | {
         "id": str(found["id"]),
         "confidence": str(found["confidence"]),
         _VALUATION_DATE: date.fromisoformat(found[_VALUATION_DATE]),
-        "zipcode": str(home["zipcode"]),
-        "inputs": inputs,
+        "zipcode": _zipcode(home["zipcode"]),
+        "inputs": {name: _number(home[name]) for name in home if name in fields},
         "warnings": list(found["warnings"]),
     }
+
+
+def _zipcode(sent: Any) -> str:
+    """Return the five digits of what the request's schema takes."""
+    return sent if isinstance(sent, str) else f"{int(sent):05d}"
+
+
+def _number(sent: Any) -> float | None:
+    return None if sent is None else float(sent)
 
 
 def line_of(row: Mapping[str, Any]) -> bytes:

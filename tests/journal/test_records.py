@@ -21,6 +21,15 @@ def test_what_the_homes_share_is_written_once():
     assert line(*map(str, range(50))).count(b"catboost-full") == 1
 
 
+@pytest.mark.parametrize("zipcode", ["00501", 501, 501.0])
+def test_a_home_as_it_was_sent_gives_the_row_of_the_home_as_it_was_checked(zipcode):
+    """An answer from a cache comes without the checked homes."""
+    sent = {"bedrooms": 3, "yr_built": None, "zipcode": zipcode}
+    (row,) = records.rows(records.line(request(), [sent], answer("a")))
+    assert row == ROW | {"zipcode": "00501"}
+    assert all(isinstance(row["inputs"][name], float) for name in ["bedrooms"])
+
+
 def test_a_row_as_a_line_is_read_as_that_row():
     assert records.rows(records.line_of(ROW)) == [ROW]
 
