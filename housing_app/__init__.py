@@ -12,9 +12,11 @@ from housing_app import (
     background,
     cli,
     config,
+    database,
     errors,
     extensions,
     headers,
+    journal,
     logs,
     metrics,
     ops,
@@ -38,6 +40,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     if hops := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops)  # type: ignore[method-assign]
     background.init_app(app)
+    database.init_app(app)
     # First hooks first: a request has a name before anything can fail.
     logs.init_app(app)
     metrics.init_app(app)
@@ -45,6 +48,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     headers.init_app(app)
     auth.init_app(app, on_failure=extensions.limiter.count_failure)
     extensions.limiter.init_app(app)
+    journal.init_app(app)
     extensions.exporter.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")

@@ -9,6 +9,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from housing_app.auth import Refused
+from housing_app.journal import JournalFull
 from housing_app.limits import RateLimited
 from housing_app.logs import log
 from housing_app.valuation.errors import NotReady
@@ -103,9 +104,15 @@ PROBLEMS = {
         "A model or its data is missing, or a model gives wrong prices.",
         "Try again after as many seconds as `Retry-After` says.",
     ),
+    "journal-full": Kind(
+        503,
+        "The answer could not be recorded",
+        "Only with `JOURNAL=required`, while the disk or the spool is full.",
+        "Try again after as many seconds as `Retry-After` says.",
+    ),
 }
 _BY_STATUS = {kind.status: name for name, kind in PROBLEMS.items() if name not in {
-    "malformed-json", "outside-area"}}  # fmt: skip
+    "malformed-json", "outside-area", "journal-full"}}  # fmt: skip
 
 
 class Problem(Exception):  # noqa: N818 - the term of RFC 9457
@@ -151,6 +158,7 @@ def init_app(app: Flask) -> None:
     """Render everything that is raised."""
     app.register_error_handler(Problem, render)
     app.register_error_handler(NotReady, _not_ready)
+    app.register_error_handler(JournalFull, _journal_full)
     app.register_error_handler(RateLimited, _rate_limited)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
@@ -159,6 +167,10 @@ def init_app(app: Flask) -> None:
 
 def _not_ready(error: NotReady) -> Response:
     return render(Problem("not-ready", str(error), headers={"Retry-After": "5"}))
+
+
+def _journal_full(error: JournalFull) -> Response:
+    return render(Problem("journal-full", str(error), headers={"Retry-After": "5"}))
 
 
 def _rate_limited(error: RateLimited) -> Response:

@@ -62,6 +62,29 @@ store_down = Gauge(
     ["store"],
     multiprocess_mode="livemax",
 )
+journal_records = Counter("journal_records", "Predictions written to the spool.")
+journal_dropped = Counter(
+    "journal_dropped", "Predictions that could not be written to the spool."
+)
+journal_drained = Counter(
+    "journal_drained", "Predictions taken from the spool into the database."
+)
+journal_rejected = Counter(
+    "journal_rejected", "Records set aside because the database does not take them."
+)
+journal_torn = Counter(
+    "journal_torn", "Lines that a worker was writing when it ended; never answered."
+)
+journal_spool_bytes = Gauge(
+    "journal_spool_bytes",
+    "Bytes in the spool.",
+    multiprocess_mode="mostrecent",
+)
+journal_oldest_seconds = Gauge(
+    "journal_oldest_seconds",
+    "Age of the oldest segment that waits for the database.",
+    multiprocess_mode="mostrecent",
+)
 rate_limit_store_down = Gauge(
     "rate_limit_store_down",
     "1 while a worker cannot reach Redis and limits by RATE_LIMIT_FALLBACK.",

@@ -89,6 +89,7 @@ ARRANGED = {  # those that need more than a request; each has its own test below
     "rate-limited",
     "internal-error",
     "not-ready",
+    "journal-full",  # tests/journal/
 }
 
 

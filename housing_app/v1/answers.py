@@ -1,7 +1,7 @@
 """From a payload to the answer; `flask value` gives the same without HTTP."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,6 +14,7 @@ from housing_app.valuation.features import Slot
 from housing_app.valuation.predictor import Details
 
 CURRENCY = "USD"
+Homes = Sequence[Mapping[str, Any]]
 
 
 def value_payload(
@@ -21,11 +22,14 @@ def value_payload(
     slot: Slot,
     details: Details,
     settings: Mapping[str, Any],
+    *,
     admit: Callable[[int], None] = lambda count: None,
+    record: Callable[[Homes, dict[str, Any]], None] = lambda homes, answer: None,
 ) -> dict[str, Any]:
     """Check a payload, value its homes and return the answer's members.
 
-    `admit` may refuse so many homes, once they are known to be good.
+    `admit` may refuse so many homes, once they are known to be good. `record` is handed
+    the homes as they were checked, and the answer.
     """
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
     admit(len(request.records))
@@ -41,7 +45,7 @@ def value_payload(
         raise _outside(error, request) from None
     found = answer.model.manifest
     days = [date.fromordinal(int(day)).isoformat() for day in homes.days]
-    return {
+    members = {
         "predictions": _predictions(answer, days, details),
         "interval": details.level,
         "currency": CURRENCY,
@@ -52,6 +56,8 @@ def value_payload(
             "variant": answer.variant,
         },
     }
+    record(request.records, members)
+    return members
 
 
 def _outside(error: OutsideArea, request: schemas.ValuationRequest) -> Problem:

@@ -1,12 +1,13 @@
 """The views: parse, value, render."""
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from housing_app import demographics
+from housing_app import demographics, journal
 from housing_app.errors import Problem
 from housing_app.extensions import limiter
 from housing_app.v1 import answers, descriptions, openapi, schemas
@@ -39,6 +40,7 @@ def _predict(slot: Slot) -> dict[str, Any]:
         details,
         current_app.config,
         admit=limiter.spend,
+        record=partial(journal.record, slot),
     )
     return answer | {"request_id": g.request_id}
 

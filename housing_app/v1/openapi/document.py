@@ -140,7 +140,8 @@ def _responses(operation: Operation, scope: str, *, ending: bool) -> dict[str, A
     content: dict[str, Shape] = {kind: {} for kind in operation.media}
     if operation.schema:
         content["application/json"] = {"schema": ref(operation.schema)}
-    found = {"200": parts.response("The answer.", headers, content)}
+    own = [*headers, *operation.headers]
+    found = {"200": parts.response("The answer.", own, content)}
     found |= {str(status): parts.other(status, headers) for status in operation.also}
     for status in sorted({PROBLEMS[name].status for name in names}):
         these = [name for name in names if PROBLEMS[name].status == status]

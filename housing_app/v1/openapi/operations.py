@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from housing_app import journal
 from housing_app.valuation.features import Slot
 
 
@@ -10,7 +11,7 @@ class Operation(NamedTuple):
 
     body: whose homes it takes. schema: of its JSON answer; media: what else it can
     answer with; also: statuses that need no problem type of their own. limited: it
-    counts against the rate limit.
+    counts against the rate limit. headers: of its good answers alone.
     """
 
     tag: str
@@ -21,6 +22,7 @@ class Operation(NamedTuple):
     media: tuple[str, ...] = ()
     also: tuple[int, ...] = ()
     limited: bool = True
+    headers: tuple[str, ...] = ()
     name: str = ""  # and summary, of a view that is not ours
     summary: str = ""
 
@@ -39,13 +41,16 @@ _BODY = (
     "invalid-request",
     "outside-area",
     "not-ready",
+    "journal-full",
 )
 _DETAILS = ("interval", "explain", "comparables")
 _HTML = ("text/html",)
 
 
 def _valuation(slot: Slot) -> Operation:
-    return Operation("Valuation", "Predictions", _BODY, _DETAILS, body=slot)
+    return Operation(
+        "Valuation", "Predictions", _BODY, _DETAILS, slot, headers=(journal.HEADER[0],)
+    )
 
 
 def _health(schema: str, *problems: str) -> Operation:
