@@ -20,6 +20,7 @@ from housing_app import (
     logs,
     metrics,
     ops,
+    outcomes,
     site,
     v1,
 )
@@ -49,6 +50,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     auth.init_app(app, on_failure=extensions.limiter.count_failure)
     extensions.limiter.init_app(app)
     journal.init_app(app)
+    outcomes.init_app(app)
     extensions.exporter.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")

@@ -85,6 +85,37 @@ journal_oldest_seconds = Gauge(
     "Age of the oldest segment that waits for the database.",
     multiprocess_mode="mostrecent",
 )
+_LIVE = ["model", "version", "slot"]
+live_outcomes = Gauge(
+    "live_outcomes",
+    "Valuations whose sale price was reported, from five on.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_mdape = Gauge(
+    "live_mdape",
+    "Median absolute error against reported sale prices, a fraction.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_ppe10 = Gauge(
+    "live_ppe10",
+    "Share valued within 10 % of the reported sale price.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_bias = Gauge(
+    "live_bias",
+    "Median relative error against reported sale prices; negative: too low.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_coverage = Gauge(
+    "live_coverage",
+    "Share of reported sale prices inside ranges of a level.",
+    [*_LIVE, "level"],
+    multiprocess_mode="mostrecent",
+)
 rate_limit_store_down = Gauge(
     "rate_limit_store_down",
     "1 while a worker cannot reach Redis and limits by RATE_LIMIT_FALLBACK.",
