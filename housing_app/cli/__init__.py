@@ -2,7 +2,15 @@
 
 from flask import Flask
 
-from housing_app.cli import demographics, judge, model, openapi, service, token
+from housing_app.cli import (
+    demographics,
+    judge,
+    model,
+    openapi,
+    outcomes,
+    service,
+    token,
+)
 
 for _command in judge.COMMANDS:
     model.group.add_command(_command)
@@ -13,6 +21,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(demographics.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)
+    app.cli.add_command(outcomes.group)
     app.cli.add_command(token.group)
     for command in service.COMMANDS:
         app.cli.add_command(command)
