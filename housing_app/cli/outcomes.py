@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,10 +82,8 @@ def _csv(file: Path, content: bytes) -> Iterator[Line]:
 
 def _numbered(row: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {name: text.strip() for name, text in row.items()}
-    try:
+    with suppress(ValueError):  # the schema will say so
         found["sale_price"] = float(found["sale_price"])
-    except ValueError:
-        pass  # the schema will say so
     return found
 
 
