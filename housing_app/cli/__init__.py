@@ -4,6 +4,7 @@ from flask import Flask
 
 from housing_app.cli import (
     demographics,
+    journal,
     judge,
     model,
     openapi,
@@ -19,6 +20,7 @@ for _command in judge.COMMANDS:
 def init_app(app: Flask) -> None:
     """Register every command."""
     app.cli.add_command(demographics.group)
+    app.cli.add_command(journal.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)
     app.cli.add_command(outcomes.group)

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from housing_app.cli import demographics, model, openapi, service, token
+from housing_app.cli import demographics, journal, model, openapi, service, token
 
 
 def walk(command, *path):
@@ -17,6 +17,7 @@ COMMANDS = [
     for top in (
         model.group,
         demographics.group,
+        journal.group,
         openapi.command,
         token.group,
         *service.COMMANDS,
@@ -38,7 +39,7 @@ def test_a_command_has_help(run, path, command):
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
     services = {"config", "health", "info", "openapi", "token", "value"}
-    assert tops == {"demographics", "model"} | services
+    assert tops == {"demographics", "journal", "model"} | services
     assert tops <= set(app.cli.commands)
 
 

@@ -142,6 +142,18 @@ _ACCURACY = members(
 )
 
 _LOADED = nullable(text("Model id; null: none is loaded."))
+_JOURNAL = members(
+    {
+        "status": _STATE,
+        "detail": text("What is wrong."),
+        "database": text("ok, or why records cannot be drained into it."),
+        "waiting_segments": whole("Files in the spool.", minimum=0),
+        "waiting_bytes": whole(minimum=0),
+        "oldest_seconds": number("Age of the oldest of them.", minimum=0),
+    },
+    "Absent with JOURNAL=off.",
+    optional=("detail",),
+)
 _HEALTH = members(
     {
         "status": _STATE,
@@ -162,7 +174,9 @@ _HEALTH = members(
                 "outcomes": members(
                     {"status": _PART, "detail": text()}, optional=("detail",)
                 ),
-            }
+                "journal": _JOURNAL,
+            },
+            optional=("journal",),
         ),
     }
 )
@@ -216,7 +230,13 @@ SCHEMAS: dict[str, Shape] = {
     "Zipcode": _ZIPCODE,
     "Accuracy": _ACCURACY,
     "Health": _HEALTH,
-    "Status": members({"status": text(const="ok")}),
+    "Status": members(
+        {
+            "status": text(const="ok"),
+            "degraded": listed(text(), "Checks of /health that are not ok."),
+        },
+        optional=("degraded",),
+    ),
     "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
     "Problem": _PROBLEM,
     "ProblemType": _PROBLEM_TYPE,
