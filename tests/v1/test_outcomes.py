@@ -129,18 +129,54 @@ ID = "7f6c2a1e-3b0d-4d7e-9a54-0c1b2d3e4f50"
     [
         (
             "prediction_id",
-            [None, 7, "", "x", ID[:-1], ID + "0", f" {ID}", f"{ID}\n", f"{{{ID}}}"]
-            + [ID.replace("-", ""), ["x"], "' OR 1=1 --"],
+            [
+                None,
+                7,
+                "",
+                "x",
+                ID[:-1],
+                ID + "0",
+                f" {ID}",
+                f"{ID}\n",
+                f"{{{ID}}}",
+                ID.replace("-", ""),
+                ["x"],
+                "' OR 1=1 --",
+            ],
         ),
         (
             "sale_price",
-            [None, "512000", True, 0, -1, 999, 999.99, 1e9 + 1, 1e300, 10**400]
-            + [math.nan, math.inf, [], {}],
+            [
+                None,
+                "512000",
+                True,
+                0,
+                -1,
+                999,
+                999.99,
+                1e9 + 1,
+                1e300,
+                10**400,
+                math.nan,
+                math.inf,
+                [],
+                {},
+            ],
         ),
         (
             "sale_date",
-            [None, 20150502, "2015-5-2", "2015-02-30", "1899-12-31", "2015-05-02T00"]
-            + ["2199-12-31", "tomorrow", [], ""],
+            [
+                None,
+                20150502,
+                "2015-5-2",
+                "2015-02-30",
+                "1899-12-31",
+                "2015-05-02T00",
+                "2199-12-31",
+                "tomorrow",
+                [],
+                "",
+            ],
         ),
     ],
 )
@@ -169,8 +205,16 @@ def test_every_error_is_told_at_once(app):
 
 @pytest.mark.parametrize(
     "body",
-    [[], None, 1, "x", {"outcomes": []}, {"outcomes": {}}, {"outcomes": None}]
-    + [{"outcomes": [sale(ID)], "more": 1}, {"outcomes": [sale(ID)] * 1_001}],
+    [
+        [],
+        1,
+        "x",
+        {"outcomes": []},
+        {"outcomes": {}},
+        {"outcomes": None},
+        {"outcomes": [sale(ID)], "more": 1},
+        {"outcomes": [sale(ID)] * 1_001},
+    ],
 )
 def test_what_is_no_list_of_outcomes_is_refused(app, body):
     answer = app.test_client().post(PATH, json=body)
