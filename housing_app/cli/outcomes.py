@@ -22,20 +22,20 @@ from housing_app.v1 import outcomes, schemas
 
 group = click.Group("outcomes", help="Look after what homes were sold for.")
 
-_SECONDS = 3_600.0
-_DRAIN_SECONDS = 60.0
+_SECONDS = 600.0
+_TABLE_SECONDS = 10.0
 _FIELDS = Report._fields
 Result = TypeVar("Result")
 Line = tuple[int, Any]  # its number and what it holds; a str says why it holds nothing
 
 
-def _ask(work: Callable[[Connection], Result]) -> Result:
-    """Return what the database says, or end with why it says nothing."""
+def _ask(work: Callable[[database.Database], Result]) -> Result:
+    """Return what is done with the database, or end with why it could not be."""
     found = database.current()
     try:
-        if not found.run(store.has_tables, _DRAIN_SECONDS):
+        if not found.run(store.has_tables, _TABLE_SECONDS):
             raise click.ClickException("the database has no tables yet")
-        return found.run(work, _SECONDS)
+        return work(found)
     except (StoreDown, SQLAlchemyError) as error:
         why = f"the database does not take part: {error}"
         raise click.ClickException(why.splitlines()[0]) from None
@@ -59,7 +59,7 @@ def import_(file: Path) -> None:
     if not lines:
         raise click.ClickException(f"{file}: holds no outcomes")
     reports = _checked(file, lines)
-    verdict = _settled(reports)
+    verdict = _stored(reports)
     if not verdict.is_good:
         _refuse(file, _against(verdict, [number for number, _ in lines]))
     click.echo(f"{file}: {verdict.stored:,} outcomes new, {verdict.known:,} known")
@@ -111,24 +111,15 @@ def _checked(file: Path, lines: Sequence[Line]) -> list[Report]:
     return [Report(**one) for one in found]
 
 
-def _settled(reports: Sequence[Report]) -> Verdict:
-    """Store them; if some are unknown, those that wait in the spool are fetched."""
-    verdict = _attempt(reports)
-    if verdict.unknown:
-        journal.made(current_app).hurry(_DRAIN_SECONDS)
-        verdict = _attempt(reports)
-    return verdict
-
-
-def _attempt(reports: Sequence[Report]) -> Verdict:
-    def work(connection: Connection) -> Verdict:
-        with tqdm(total=len(reports), desc="import", unit="row", disable=None) as bar:
-            verdict = store.settle(connection, reports, Who(), bar.update)
-        if not verdict.is_good:
-            connection.rollback()
-        return verdict
-
-    return _ask(work)
+def _stored(reports: Sequence[Report]) -> Verdict:
+    """Store them, or none; valuations that wait in the spool are fetched."""
+    waiting = journal.current() or journal.made(current_app)
+    with tqdm(total=len(reports), desc="import", unit="row", disable=None) as bar:
+        return _ask(
+            lambda found: store.report(
+                found, reports, Who(), waiting, seconds=_SECONDS, step=bar.update
+            )
+        )
 
 
 def _against(verdict: Verdict, numbers: Sequence[int]) -> list[tuple[int, str]]:
@@ -162,7 +153,8 @@ def withdraw(ids: tuple[str, ...]) -> None:
             connection.rollback()
         return found
 
-    if missing := sorted(wanted - _ask(work)):
+    gone = _ask(lambda found: found.run(work, _SECONDS))
+    if missing := sorted(wanted - gone):
         raise click.ClickException(
             f"no outcome of {', '.join(missing)}: nothing was withdrawn"
         )

@@ -16,6 +16,7 @@ from housing_app.database.tables import outcomes, predictions
 _IDS = 500  # in one statement
 _LEAST_SECONDS = 0.05
 _PAUSE_SECONDS = 0.05
+Step = Callable[[int], Any]
 Item = TypeVar("Item")
 
 
@@ -74,23 +75,32 @@ def report(
     reports: Sequence[Report],
     who: Who,
     waiting: Waiting | None = None,
+    *,
+    seconds: float = SECONDS,
+    step: Step = lambda count: None,
 ) -> Verdict:
     """Store all of the reports, or none of them if one is unknown or in conflict.
 
-    Takes about a second at most. Raises StoreDown, and to repeat is then safe.
+    Takes about so many seconds at most. Raises StoreDown; to repeat is then safe.
     """
-    deadline = monotonic() + SECONDS
+    deadline = monotonic() + seconds
+
+    def work(connection: Connection) -> Verdict:
+        verdict = settle(connection, reports, who, step)
+        if not verdict.is_good:
+            connection.rollback()
+        return verdict
 
     def left() -> float:
         return max(_LEAST_SECONDS, deadline - monotonic())
 
-    verdict = _attempt(database, reports, who, left())
+    verdict = _attempt(database, work, left())
     while verdict.unknown and waiting:
         ids = {reports[position].prediction_id for position in verdict.unknown}
         # Asked before the database is, or it would be missed on its way.
         if is_waiting := waiting.holds(ids):
             waiting.hurry(left())
-        verdict = _attempt(database, reports, who, left())
+        verdict = _attempt(database, work, left())
         if not is_waiting:
             break
         if verdict.unknown:
@@ -101,14 +111,8 @@ def report(
 
 
 def _attempt(
-    database: Database, reports: Sequence[Report], who: Who, seconds: float
+    database: Database, work: Callable[[Connection], Verdict], seconds: float
 ) -> Verdict:
-    def work(connection: Connection) -> Verdict:
-        verdict = settle(connection, reports, who)
-        if not verdict.is_good:
-            connection.rollback()
-        return verdict
-
     try:
         return database.run(work, seconds)
     except IntegrityError:
@@ -120,33 +124,30 @@ def settle(
     connection: Connection,
     reports: Sequence[Report],
     who: Who,
-    step: Callable[[int], Any] = lambda count: None,
+    step: Step,
 ) -> Verdict:
-    """Store those of the reports that can be stored, in the caller's transaction.
+    """Store the reports in the caller's transaction, which is to be undone if not good.
 
-    `step` is told how many more are dealt with.
+    They do not contradict each other. `step` is told how many more are dealt with.
     """
     if connection.dialect.name == "sqlite" and not has_tables(connection):
         return Verdict(0, 0, list(range(len(reports))), {})
     known = _predictions(connection, [one.prediction_id for one in reports], who.owner)
-    first: dict[str, Report] = {}
-    for one in reports:
-        if one.prediction_id in known:
-            first.setdefault(one.prediction_id, one)
+    unknown = [n for n, one in enumerate(reports) if one.prediction_id not in known]
     new: set[str] = set()
-    # In one order for all, so that two batches wait for each other, not both.
-    for some in _batched(sorted(first.values())):
-        new |= _insert(connection, some, who.subject)
-        step(len(some))
-    held = first | _outcomes(connection, first.keys() - new)
-    unknown, conflicts = [], {}
-    for position, one in enumerate(reports):
-        if one.prediction_id not in known:
-            unknown.append(position)
-        elif fields := _differences(one, held[one.prediction_id]):
-            conflicts[position] = fields
-    good = len(first) if not unknown and not conflicts else 0
-    return Verdict(len(new), good - len(new), unknown, conflicts)
+    if not unknown:
+        # In one order for all, so that two batches wait for each other, not both.
+        first = {one.prediction_id: one for one in reports}
+        for some in _batched(sorted(first.values())):
+            new |= _insert(connection, some, who.subject)
+            step(len(some))
+    held = _outcomes(connection, known - new)
+    conflicts = {
+        position: fields
+        for position, one in enumerate(reports)
+        if (fields := _differences(one, held.get(one.prediction_id, one)))
+    }
+    return Verdict(len(new), len(known - new), unknown, conflicts)
 
 
 def _predictions(
