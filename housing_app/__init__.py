@@ -22,6 +22,7 @@ from housing_app import (
     logs,
     metrics,
     ops,
+    outcomes,
     site,
     v1,
 )
@@ -53,6 +54,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     extensions.limiter.init_app(app)
     journal.init_app(app)
     cache.init_app(app)
+    outcomes.init_app(app)
     extensions.exporter.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")

@@ -103,6 +103,37 @@ cache_requests = Counter(
     "counts, too).",
     ["result"],
 )
+_LIVE = ["model", "version", "slot"]
+live_outcomes = Gauge(
+    "live_outcomes",
+    "Valuations whose sale price was reported, from five on.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_mdape = Gauge(
+    "live_mdape",
+    "Median absolute error against reported sale prices, a fraction.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_ppe10 = Gauge(
+    "live_ppe10",
+    "Share valued within 10 % of the reported sale price.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_bias = Gauge(
+    "live_bias",
+    "Median relative error against reported sale prices; negative: too low.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_coverage = Gauge(
+    "live_coverage",
+    "Share of reported sale prices inside ranges of a level.",
+    [*_LIVE, "level"],
+    multiprocess_mode="mostrecent",
+)
 
 
 def init_app(app: Flask) -> None:

@@ -9,6 +9,7 @@ from housing_app.cli import (
     judge,
     model,
     openapi,
+    outcomes,
     service,
     token,
 )
@@ -24,6 +25,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(journal.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)
+    app.cli.add_command(outcomes.group)
     app.cli.add_command(token.group)
     for command in service.COMMANDS:
         app.cli.add_command(command)

@@ -13,7 +13,16 @@ from housing_app.journal.recorder import Journal, JournalFull
 from housing_app.journal.records import Homes
 from housing_app.journal.spool import Spool
 
-__all__ = ["HEADER", "Journal", "JournalFull", "init_app", "made", "prepare", "record"]
+__all__ = [
+    "HEADER",
+    "Journal",
+    "JournalFull",
+    "current",
+    "init_app",
+    "made",
+    "prepare",
+    "record",
+]
 # On an answer that could not be recorded.
 HEADER = ("Prediction-Recorded", "no")
 _KEY = "housing_app.journal"
@@ -28,6 +37,12 @@ def made(app: Flask) -> Journal:
     required = app.config["JOURNAL"] == "required"
     with app.app_context():
         return Journal(spool, database.current(), required=required)
+
+
+def current() -> Journal | None:
+    """Return the app's journal, if it keeps one."""
+    found: Journal | None = current_app.extensions.get(_KEY)
+    return found
 
 
 def init_app(app: Flask) -> None:
@@ -71,6 +86,6 @@ def prepare(app: Flask) -> None:
 
 def record(endpoint: str, homes: Homes, answer: Mapping[str, Any]) -> None:
     """Record an answer before it leaves; raise JournalFull where that has to be."""
-    journal: Journal | None = current_app.extensions.get(_KEY)
+    journal = current()
     if journal is not None and not journal.record(endpoint, homes, answer):
         g.unrecorded = True

@@ -1,6 +1,7 @@
 """The journal of an app: what requests, workers, probes and commands do with it."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping
 from time import monotonic, perf_counter, time
 from typing import Any
 
@@ -89,6 +90,25 @@ class Journal:
                     self.drain.run(until)
         except StoreDown:
             pass  # the next to start drains it
+
+    def holds(self, ids: Collection[str]) -> bool:
+        """Say whether one of these predictions waits for the database, or may."""
+        return self.spool.holds(ids)
+
+    def hurry(self, seconds: float) -> None:
+        """Drain now what waits; what takes longer goes on without the caller."""
+        self.spool.close()
+        thread = threading.Thread(target=self._drain, args=(seconds,), daemon=True)
+        thread.start()
+        thread.join(seconds)
+
+    def _drain(self, seconds: float) -> None:
+        try:
+            with self.spool.draining(seconds) as mine:
+                if mine:
+                    self.drain.run()
+        except StoreDown:
+            pass  # the breaker has said so
 
     def check(self) -> dict[str, Any]:
         """Say what waits and what is wrong, from memory."""

@@ -10,8 +10,9 @@ drain.state                           why the last attempt failed; empty: it did
 import fcntl
 import json
 import os
+import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -22,6 +23,8 @@ from housing_app.journal.segment import CLOSED, OPEN, Segment, age
 _MANY = 32  # complete segments that wait: no need for more, shorter ones
 _LARGE = 4_000_000
 _STALE_SECONDS = 1.0
+_SEARCHED = 8_000_000  # bytes that a request may look through
+_ID = re.compile(rb'\["([0-9a-f-]{36})",')  # a prediction in a line begins with it
 
 
 class Full(Exception):  # noqa: N818 - a state, which callers expect
@@ -123,6 +126,17 @@ class Spool:
     def segments(self) -> list[Path]:
         """Return all segments, the oldest first."""
         return _listed(self.folder, OPEN, CLOSED)
+
+    def holds(self, ids: Collection[str]) -> bool:
+        """Say whether one of these predictions waits here, or may."""
+        wanted, read = {one.encode() for one in ids}, 0
+        for path in self.segments():
+            with suppress(FileNotFoundError):
+                content = path.read_bytes()
+                read += len(content)
+                if read > _SEARCHED or not wanted.isdisjoint(_ID.findall(content)):
+                    return True
+        return False
 
     def rejected(self) -> list[Path]:
         """Return the files of what the database does not take."""

@@ -23,6 +23,7 @@ from housing_app.errors import Problem
 from housing_app.valuation.comparables import MOST
 from housing_app.valuation.features import (
     FEATURES,
+    NAMES,
     ZIPCODE,
     Feature,
     Slot,
@@ -160,7 +161,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest:
     """Check one home or `{"records": […]}`; raise Problem with all errors."""
     if not isinstance(payload, dict):
-        raise _invalid([{"pointer": "", "detail": "must be a JSON object"}])
+        raise invalid([{"pointer": "", "detail": "must be a JSON object"}])
     schema = home_schema(slot)
     try:
         if "records" not in payload:
@@ -168,17 +169,17 @@ def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest
             return ValuationRequest([home], home.get(_VALUATION_DATE), "")
         envelope: Any = _ENVELOPE.load(payload)
     except ValidationError as error:
-        raise _invalid(_pointers("", error.messages_dict, payload)) from None
+        raise invalid(pointers("", error.messages_dict, payload)) from None
     records = envelope["records"]
     # Counted before anything is done for each of them.
     if not isinstance(records, list) or not 1 <= len(records) <= max_records:
         most = "" if max_records == sys.maxsize else f" and at most {max_records}"
         detail = f"must be a list of at least one{most} homes"
-        raise _invalid([{"pointer": "/records", "detail": detail}])
+        raise invalid([{"pointer": "/records", "detail": detail}])
     try:
         homes: Any = schema.load(records, many=True)
     except ValidationError as error:
-        raise _invalid(_record_errors(error.messages, records)) from None
+        raise invalid(_record_errors(error.messages, records)) from None
     return ValuationRequest(homes, envelope.get(_VALUATION_DATE), "/records")
 
 
@@ -202,7 +203,7 @@ def load_details(given: MultiDict[str, str]) -> Details:
         else:
             values[known.member] = known.choices[sent[0]]
     if wrong:
-        raise _invalid(wrong)
+        raise invalid(wrong)
     return Details(**values)
 
 
@@ -221,7 +222,7 @@ def load_segment(given: MultiDict[str, str]) -> str | None:
         detail = f"must be one of {', '.join(SEGMENTS)}, once"
         wrong.append({"parameter": "segment", "detail": detail})
     if wrong:
-        raise _invalid(wrong)
+        raise invalid(wrong)
     return sent[0] if sent else None
 
 
@@ -248,7 +249,8 @@ PARAMETERS = {
 }
 
 
-def _invalid(errors: list[dict[str, str]]) -> Problem:
+def invalid(errors: list[dict[str, str]]) -> Problem:
+    """Return the problem of errors that point into the request."""
     plural = "error" if len(errors) == 1 else "errors"
     detail = f"{len(errors)} {plural}, listed below"
     if len(errors) > MAX_ERRORS:
@@ -266,13 +268,13 @@ def bounded(errors: list[dict[str, str]]) -> list[dict[str, str]]:
 def _record_errors(messages: Any, records: list[Any]) -> list[dict[str, str]]:
     errors: list[dict[str, str]] = []
     for index, found in sorted(messages.items(), key=lambda item: int(item[0])):
-        errors += _pointers(f"/records/{index}", found, records[int(index)])
+        errors += pointers(f"/records/{index}", found, records[int(index)])
         if len(errors) > MAX_ERRORS:
             break
     return errors
 
 
-def _pointers(base: str, messages: Any, sent: Any) -> list[dict[str, str]]:
+def pointers(base: str, messages: Any, sent: Any) -> list[dict[str, str]]:
     """Return marshmallow's messages as JSON pointers with plain words."""
     if not isinstance(sent, dict):
         return [{"pointer": base, "detail": "must be a JSON object"}]
@@ -286,7 +288,7 @@ def _pointers(base: str, messages: Any, sent: Any) -> list[dict[str, str]]:
             text = "unknown field"
         elif text == "Missing data for required field.":
             text = (
-                "is missing (send null if unknown)" if name != ZIPCODE else "is missing"
+                "is missing (send null if unknown)" if name in NAMES else "is missing"
             )
         elif text == "Field may not be null.":
             text = "must not be null"

@@ -3,7 +3,15 @@
 import click
 import pytest
 
-from housing_app.cli import demographics, journal, model, openapi, service, token
+from housing_app.cli import (
+    demographics,
+    journal,
+    model,
+    openapi,
+    outcomes,
+    service,
+    token,
+)
 
 
 def walk(command, *path):
@@ -19,6 +27,7 @@ COMMANDS = [
         demographics.group,
         journal.group,
         openapi.command,
+        outcomes.group,
         token.group,
         *service.COMMANDS,
     )
@@ -39,7 +48,7 @@ def test_a_command_has_help(run, path, command):
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
     services = {"config", "health", "info", "openapi", "token", "value"}
-    assert tops == {"demographics", "journal", "model"} | services
+    assert tops == {"demographics", "journal", "model", "outcomes"} | services
     assert tops <= set(app.cli.commands)
 
 

@@ -31,6 +31,7 @@ _FIGURES = {
     "prd": number("Price-related differential (IAAO); above 1: regressive."),
     "prb": number("Price-related bias (IAAO), change of ratio per doubling."),
 }
+_ASSESSORS = ("r2", "cod", "prd", "prb")  # of holdouts alone
 _COVERAGE = mapped(
     members(
         {
@@ -121,14 +122,17 @@ _ACCURACY = members(
                     "model": text(),
                     "version": VERSION,
                     "slot": _SLOT,
-                    "source": text("Where the sales are from.", enum=["holdout"]),
+                    "source": text(
+                        "Later sales at training, or reported outcomes.",
+                        enum=["holdout", "live"],
+                    ),
                     **_WINDOW,
                     "segment": text(enum=list(schemas.SEGMENTS)),
                     "value": nullable(text("Which decile, zipcode or month.")),
                     **_FIGURES,
                     "coverage": _COVERAGE,
                 },
-                optional=("coverage",),
+                optional=("coverage", *_ASSESSORS),
             ),
             "Empty where nothing was measured yet.",
         ),
@@ -175,6 +179,9 @@ _HEALTH = members(
                     },
                     optional=("source", "version", "zipcodes", "detail"),
                 ),
+                "outcomes": members(
+                    {"status": _STATE, "detail": text()}, optional=("detail",)
+                ),
                 "journal": _JOURNAL,
             },
             optional=("journal",),
@@ -216,7 +223,16 @@ _PROBLEM_TYPE = members(
     }
 )
 
+_REPORTED = members(
+    {
+        "stored": whole("Valuations that have an outcome from now on.", minimum=0),
+        "known": whole("Those that had this one already.", minimum=0),
+        "request_id": REQUEST_ID,
+    }
+)
+
 SCHEMAS: dict[str, Shape] = {
+    "Reported": _REPORTED,
     "Info": _INFO,
     "Field": _FIELD,
     "DemographicsSource": _SOURCE,
