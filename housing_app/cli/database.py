@@ -14,7 +14,9 @@ _SECONDS = 600.0
 @group.command()
 @with_appcontext
 def upgrade() -> None:
-    """Upgrade the databases of DATABASE_URL and DEMOGRAPHICS_URL; all or nothing each.
+    """Upgrade the databases that the settings name; each all or nothing.
+
+    They are those of DATABASE_URL and DEMOGRAPHICS_URL.
 
     Without DATABASE_URL that is the SQLite file in INSTANCE_DIR.
     """

@@ -44,7 +44,7 @@ class Follower:
             newest = self._database.run(table.newest, reads_only=True)
             if newest is None:
                 self._refuse(0, "no demographics in the database: load a file")
-            elif newest.sha256 == demographics.current().digest:
+            elif (newest.number, newest.sha256) == _served():
                 self._refused, self._refused_number = "", 0
             elif newest.number != self._refused_number:
                 self._replace(newest.number)
@@ -77,8 +77,16 @@ class Follower:
     def check(self) -> dict[str, Any]:
         """Say what is served and whether it is what the database holds."""
         state = checks.DEGRADED if self._refused else checks.OK
-        detail = {"detail": self._refused} if self._refused else {}
-        return {"status": state} | describe() | detail
+        found = {"status": state} | describe()
+        if self._refused:
+            serves = "" if demographics.current().number else "; the CSV serves"
+            found["detail"] = self._refused + serves
+        return found
+
+
+def _served() -> tuple[int, str]:
+    found = demographics.current()
+    return found.number, found.digest
 
 
 def _models() -> Iterator[Needs]:
