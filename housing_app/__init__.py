@@ -12,6 +12,7 @@ from housing_app import (
     background,
     cli,
     config,
+    database,
     errors,
     extensions,
     headers,
@@ -38,6 +39,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     if hops := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops)  # type: ignore[method-assign]
     background.init_app(app)
+    database.init_app(app)
     # First hooks first: a request has a name before anything can fail.
     logs.init_app(app)
     metrics.init_app(app)

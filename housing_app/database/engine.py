@@ -32,7 +32,7 @@ class StoreDown(Exception):  # noqa: N818 - a state, which callers expect
 class Database:
     """Run transactions on one database; it is first connected to when it is asked."""
 
-    def __init__(self, url: str, store: str) -> None:
+    def __init__(self, url: str | URL, store: str) -> None:
         self.url = normalised(url)
         self.breaker = Breaker(store)
         self._engine: Engine | None = None
@@ -83,7 +83,7 @@ class Database:
             return work(connection)
 
 
-def normalised(url: str) -> URL:
+def normalised(url: str | URL) -> URL:
     """Return a URL with the driver we have."""
     found = make_url(url)
     if found.drivername == "postgresql":
