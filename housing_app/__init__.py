@@ -18,6 +18,7 @@ from housing_app import (
     headers,
     logs,
     metrics,
+    model_store,
     ops,
     site,
     v1,
@@ -48,6 +49,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     auth.init_app(app, on_failure=extensions.limiter.count_failure)
     extensions.limiter.init_app(app)
     extensions.exporter.init_app(app)
+    model_store.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")
     app.register_blueprint(site.blueprint)

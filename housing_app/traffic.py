@@ -1,10 +1,9 @@
 """Which model answers: the champion of a slot, or its fallback when that raises."""
 
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from housing_app import demographics, metrics
+from housing_app import demographics, metrics, model_store
 from housing_app.logs import log
 from housing_app.valuation import (
     loading,
@@ -35,8 +34,7 @@ def install(config: dict[str, Any]) -> None:
     """
     started = perf_counter()
     table = demographics.load(config["DEMOGRAPHICS_CSV"])
-    root: Path = config["MODEL_DIR"]
-    slots = loading.load_serving(root)
+    slots = loading.load_serving(model_store.prepare(config))
     for roles in slots.values():
         for model in roles.values():
             table.require(model.demographics, model.manifest.id)

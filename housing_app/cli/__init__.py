@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from housing_app.cli import demographics, judge, model, openapi, service, token
+from housing_app.cli import demographics, judge, model, openapi, service, store, token
 
 for _command in judge.COMMANDS:
     model.group.add_command(_command)
@@ -13,6 +13,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(demographics.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)
+    app.cli.add_command(store.group)
     app.cli.add_command(token.group)
     for command in service.COMMANDS:
         app.cli.add_command(command)

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from housing_app.cli import demographics, model, openapi, service, token
+from housing_app.cli import demographics, model, openapi, service, store, token
 
 
 def walk(command, *path):
@@ -18,6 +18,7 @@ COMMANDS = [
         model.group,
         demographics.group,
         openapi.command,
+        store.group,
         token.group,
         *service.COMMANDS,
     )
@@ -38,7 +39,7 @@ def test_a_command_has_help(run, path, command):
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
     services = {"config", "health", "info", "openapi", "token", "value"}
-    assert tops == {"demographics", "model"} | services
+    assert tops == {"demographics", "model", "store"} | services
     assert tops <= set(app.cli.commands)
 
 
