@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from housing_app.valuation.errors import ValuationError
 
 Result = TypeVar("Result")
-_CONNECT_SECONDS, _READ_SECONDS, _TRIES = 2, 10, 2
+_CONNECT_SECONDS, _READ_SECONDS, _TRIES = 2, 5, 2
 
 
 class ModelStoreError(ValuationError):

@@ -210,7 +210,7 @@ def test_what_is_too_large_for_redis_comes_from_the_store(
 
 
 def test_many_starts_on_one_folder_fetch_once(published, models, root):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # as a start does
     box = context.Queue()
     starts = [
         context.Process(target=start, args=(box, published.url, root)) for _ in range(4)
