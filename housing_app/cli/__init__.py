@@ -2,7 +2,16 @@
 
 from flask import Flask
 
-from housing_app.cli import demographics, judge, model, openapi, service, store, token
+from housing_app.cli import (
+    backup,
+    demographics,
+    judge,
+    model,
+    openapi,
+    service,
+    store,
+    token,
+)
 
 for _command in judge.COMMANDS:
     model.group.add_command(_command)
@@ -10,6 +19,7 @@ for _command in judge.COMMANDS:
 
 def init_app(app: Flask) -> None:
     """Register every command."""
+    app.cli.add_command(backup.group)
     app.cli.add_command(demographics.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from housing_app.cli import demographics, model, openapi, service, store, token
+from housing_app.cli import backup, demographics, model, openapi, service, store, token
 
 
 def walk(command, *path):
@@ -16,6 +16,7 @@ COMMANDS = [
     found
     for top in (
         model.group,
+        backup.group,
         demographics.group,
         openapi.command,
         store.group,
@@ -39,7 +40,7 @@ def test_a_command_has_help(run, path, command):
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
     services = {"config", "health", "info", "openapi", "token", "value"}
-    assert tops == {"demographics", "model", "store"} | services
+    assert tops == {"backup", "demographics", "model", "store"} | services
     assert tops <= set(app.cli.commands)
 
 
