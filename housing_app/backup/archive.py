@@ -33,8 +33,8 @@ class BackupError(ValuationError):
     """Refuse a backup, or to make one; the text is one line with the cure."""
 
 
-def write(target: Path, meta: dict[str, Any], parts: dict[str, Path]) -> None:
-    """Write an archive of files, by their names in it."""
+def write(target: Path, meta: dict[str, Any], parts: dict[str, Path]) -> dict[str, Any]:
+    """Write an archive of files, by their names in it; return its meta.json."""
     meta = {"format": FORMAT} | meta
     meta["parts"] = {
         name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
@@ -50,6 +50,7 @@ def write(target: Path, meta: dict[str, Any], parts: dict[str, Path]) -> None:
             member.size, member.mode = meta["parts"][name]["bytes"], 0o600
             with path.open("rb") as file:
                 tar.addfile(member, file)
+    return meta
 
 
 def _sha256(path: Path) -> str:

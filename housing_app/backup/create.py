@@ -37,7 +37,7 @@ def create(
         parts = _rows(folder, places, meta["tables"], begin)
         meta |= {"version": version, "revision": schema.head()}
         parts |= _models(models) if models else {}
-        archive.write(folder / target.name, meta, parts)
+        meta = archive.write(folder / target.name, meta, parts)
         (folder / target.name).replace(target)
     return meta
 

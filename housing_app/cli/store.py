@@ -51,7 +51,7 @@ def push(names: tuple[str, ...]) -> None:
     """
     root: Path = current_app.config["MODEL_DIR"]
     with _opened() as store:
-        found = list(names) or _served(root)
+        found = list(names) or publish.served(root)
         files = sum(len(artifacts.read_manifest(root / n).files) for n in found)
         with _bar(files) as step:
             pushed = {name: publish.push(store, root, name, step) for name in found}
@@ -61,11 +61,6 @@ def push(names: tuple[str, ...]) -> None:
             changed = publish.serve(store, root)
             click.echo(f"serving.json: {'published' if changed else 'there already'}")
         click.echo(f"{store.url}: {sum(pushed.values())} of {len(pushed)} new")
-
-
-def _served(root: Path) -> list[str]:
-    roles = artifacts.read_serving(root).values()
-    return list(dict.fromkeys(name for one in roles for name in one.values()))
 
 
 @group.command()

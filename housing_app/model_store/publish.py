@@ -59,6 +59,12 @@ def _has(store: Remote, name: str, manifest: bytes) -> bool:
     return True
 
 
+def served(root: Path) -> list[str]:
+    """Return the artifacts that a folder's serving.json names."""
+    roles = artifacts.read_serving(root).values()
+    return list(dict.fromkeys(name for one in roles for name in one.values()))
+
+
 def serve(store: Remote, root: Path) -> bool:
     """Publish serving.json, whose artifacts are there; say whether it is another."""
     text = (root / SERVING).read_text("utf-8")

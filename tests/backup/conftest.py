@@ -1,6 +1,6 @@
+import filled
 import object_stores
 import pytest
-import rows
 
 from housing_app.database import Database
 
@@ -14,7 +14,7 @@ def models(tmp_path):
 @pytest.fixture
 def source(database_url):
     """A database of each kind with rows in it."""
-    return rows.fill(Database(database_url, "source"))
+    return filled.fill(Database(database_url, "source"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,8 +8,8 @@ import threading
 import time
 import tracemalloc
 
+import filled
 import pytest
-import rows
 from object_stores import FULL, MINIMAL
 from sqlalchemy import func, insert, inspect, select
 
@@ -38,7 +38,7 @@ def one(database):
 
 
 def counts(database):
-    return {name: len(lines) for name, lines in rows.contents(database).items()}
+    return {name: len(lines) for name, lines in filled.contents(database).items()}
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def made(file, source, models):
 def small(file, tmp_path, models):
     """A backup of SQLite."""
     database = Database(f"sqlite:///{tmp_path / 'small.db'}", "source")
-    create(file, one(rows.fill(database)), models, "0.1.0")
+    create(file, one(filled.fill(database)), models, "0.1.0")
     return Archive(file)
 
 
@@ -66,7 +66,7 @@ def test_a_restored_database_equals_the_one_backed_up(
 ):
     verify(made)
     done = restore(made, one(empty), tmp_path / "restored")
-    assert rows.contents(empty) == rows.contents(source)
+    assert filled.contents(empty) == filled.contents(source)
     assert {t.table: t.rows for t in done.tables} == EXPECTED
     for table in done.tables:
         assert table.digest == made.meta["tables"][table.table]["digest"]
@@ -83,14 +83,14 @@ def test_a_restored_database_equals_the_one_backed_up(
 
 def test_values_come_back_as_they_were(small, empty):
     restore(small, one(empty), None)
-    wanted = rows.prediction(7)
+    wanted = filled.prediction(7)
     with empty.engine.connect() as connection:
         query = select(predictions).where(predictions.c.id == wanted["id"])
         found = connection.execute(query).one()._mapping
         assert dict(found) == wanted
         assert list(found["inputs"]) == list(wanted["inputs"])  # in their order
         columns = inspect(connection).get_columns("demographics")
-        assert [c["name"] for c in columns] == [name for name, _ in rows.KINDS]
+        assert [c["name"] for c in columns] == [name for name, _ in filled.KINDS]
         key = inspect(connection).get_pk_constraint("demographics")
         assert key["constrained_columns"] == ["zipcode"]
 
@@ -104,13 +104,13 @@ def test_a_second_backup_of_what_was_restored_is_the_same(small, empty, tmp_path
 def test_journal_and_demographics_may_live_apart(file, tmp_path, postgres_url):
     journal = Database(f"sqlite:///{tmp_path / 'a.db'}", "journal")
     zipcodes = Database(postgres_url, "demographics")
-    rows.fill(journal, with_demographics=False)
-    rows.fill(zipcodes, 0)
+    filled.fill(journal, with_demographics=False)
+    filled.fill(zipcodes, 0)
     create(file, Places(journal, zipcodes), None, "0.1.0")
     target = Places(*(Database(f"sqlite:///{tmp_path / n}", n) for n in ("b", "c")))
     restore(Archive(file), target, None)
-    assert rows.contents(target.journal) == rows.contents(journal)
-    assert rows.contents(target.demographics) == rows.contents(zipcodes)
+    assert filled.contents(target.journal) == filled.contents(journal)
+    assert filled.contents(target.demographics) == filled.contents(zipcodes)
 
 
 def test_a_backup_is_of_one_moment_while_others_write(source, file, tmp_path):
@@ -124,8 +124,8 @@ def test_a_backup_is_of_one_moment_while_others_write(source, file, tmp_path):
         while not stop.is_set():
             number = len(written)
             with source.engine.begin() as connection:
-                connection.execute(insert(predictions), [rows.prediction(number)])
-                connection.execute(insert(outcomes), [rows.outcome(number)])
+                connection.execute(insert(predictions), [filled.prediction(number)])
+                connection.execute(insert(outcomes), [filled.outcome(number)])
             written.append(number)
 
     writer = threading.Thread(target=write)
@@ -153,7 +153,7 @@ def begin_slowly(rows):
 
 def test_memory_stays_flat(tmp_path, file):
     database = Database(f"sqlite:///{tmp_path / 'large.db'}", "source")
-    rows.fill(database, 8_000)
+    filled.fill(database, 8_000)
     peaks = []
     tracemalloc.start()
     create(file, one(database), None, "0.1.0")
@@ -299,12 +299,12 @@ def test_rows_that_are_not_those_counted_are_refused(small, file):
 
 @pytest.mark.parametrize("table", ["predictions", "demographics_versions"])
 def test_a_database_with_rows_is_refused_and_left_alone(small, empty, table):
-    rows.fill(empty, 3 if table == "predictions" else 0, with_demographics=True)
-    before = rows.contents(empty)
+    filled.fill(empty, 3 if table == "predictions" else 0, with_demographics=True)
+    before = filled.contents(empty)
     with pytest.raises(BackupError, match=f"{table} is not empty") as caught:
         restore(small, one(empty), None)
     assert "new database" in str(caught.value)
-    assert rows.contents(empty) == before
+    assert filled.contents(empty) == before
 
 
 def test_a_restore_that_fails_leaves_the_database_empty(small, file, empty, tmp_path):
@@ -325,7 +325,7 @@ def test_a_restore_that_fails_leaves_the_database_empty(small, file, empty, tmp_
 
 
 def test_a_database_with_this_schema_and_no_rows_will_do(small, empty):
-    rows.fill(empty, 0, with_demographics=False)
+    filled.fill(empty, 0, with_demographics=False)
     restore(small, one(empty), None)
     assert counts(empty) == EXPECTED
 

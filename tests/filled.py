@@ -50,14 +50,20 @@ def outcome(number):
     }
 
 
-def fill(database: Database, count: int = 500, *, with_demographics: bool = True):
+def fill(
+    database: Database,
+    count: int = 500,
+    *,
+    with_demographics: bool = True,
+    made=prediction,
+):
     """Bring a database to this release's schema, and put rows into it."""
     with database.engine.begin() as connection:
         schema.upgrade(connection)
         step = 10_000
         for start in range(0, count, step):
             numbers = range(start, min(count, start + step))
-            connection.execute(insert(predictions), [prediction(n) for n in numbers])
+            connection.execute(insert(predictions), [made(n) for n in numbers])
             connection.execute(insert(outcomes), [outcome(n) for n in numbers[::10]])
         if with_demographics:
             version = {"version": 1, "loaded_at": START, "sha256": "0" * 64, "rows": 3}
