@@ -131,6 +131,7 @@ def wait_until_empty(instance):
     while list((instance / "spool").glob("*-*")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    assert not (instance / "spool" / "rejected").exists()
 
 
 @contextmanager
