@@ -122,7 +122,7 @@ def read(connection: Connection) -> tuple[Version, Content]:
     names = [column.name for column in table.c if column.name != KEY]
     query = select(table.c[KEY], *(table.c[name] for name in names))
     # Sorted here: databases have orders of their own.
-    rows = sorted(connection.execute(query).tuples(), key=lambda row: row[0])
+    rows = sorted(connection.execute(query).all(), key=lambda row: row[0])
     columns = [list(cells) for cells in zip(*rows, strict=True)]
     zipcodes, *others = columns or [[] for _ in query.selected_columns]
     found = Content(zipcodes, dict(zip(names, others, strict=True)))
