@@ -34,7 +34,7 @@ def _journal() -> journal.Journal:
 def _ask(found: journal.Journal, work: Callable[[Connection], Result]) -> Result:
     """Return what the database says, or end with why it says nothing."""
     try:
-        if not found.database.run(store.fits, _SECONDS):
+        if not found.database.run(store.fits, _SECONDS, reads_only=True):
             raise click.ClickException(
                 "the database has no journal of this release: flask db upgrade"
             )

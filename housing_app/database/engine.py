@@ -118,6 +118,7 @@ def _engine(url: URL) -> Engine:
     return create_engine(
         url,
         pool_size=1,
+        pool_pre_ping=True,  # the first to come after a restart finds it up
         max_overflow=2,
         pool_timeout=SECONDS / 2,
         pool_recycle=300,

@@ -96,7 +96,7 @@ class Live:
         started = monotonic()
         if started < self._rests_until:
             return
-        mark = self._database.run(_state, _COUNT_SECONDS)
+        mark = self._database.run(_state, _COUNT_SECONDS, reads_only=True)
         if mark != self._mark:
             self._update(mark)
         rest = min(_SHARE * (monotonic() - started), _MOST_SECONDS)
@@ -119,7 +119,9 @@ class Live:
         if after is not None:
             query = query.where(outcomes.c.reported_at > after)
         return self._database.run(
-            lambda connection: self._fetch(connection, query), _READ_SECONDS
+            lambda connection: self._fetch(connection, query),
+            _READ_SECONDS,
+            reads_only=True,
         )
 
     def _fetch(self, connection: Connection, query: Select[Any]) -> Sales:
