@@ -380,9 +380,8 @@ def test_a_dead_database_is_one_line_without_its_password(dead_database, file):
 
 @pytest.fixture
 def dead_database():
-    return Database(
-        "postgresql://me:hush@127.0.0.1:1/none", "dead"
-    )  # pragma: allowlist secret
+    url = "postgresql://me:hush@127.0.0.1:1/none"  # pragma: allowlist secret
+    return Database(url, "dead")
 
 
 def test_a_broken_model_is_not_backed_up(source, models, file):
