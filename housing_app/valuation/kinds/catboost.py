@@ -6,7 +6,7 @@ is three arrays and a look-up. Exact TreeSHAP depends on the leaf alone, so reas
 a second look-up, made at training. Comparisons are in float32, as CatBoost makes them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -25,7 +25,8 @@ FILES = (
     "reasons_unknown.npz",
     "spread.npz",
 )
-_BLOCK = 128  # rows whose columns stay in the processor's cache
+# A block's answers stay in the processor's cache.
+_HOMES, _TREES = 512, 100
 _MAX_DEPTH = 8  # leaf numbers fit a byte
 
 IntArray = npt.NDArray[np.intp]
@@ -52,41 +53,66 @@ class Forest:
             raise ValueError("a forest's leaves do not fit its depth")
         self.bias = bias
         self.width = int(feature.max()) + 1
-        self._feature = np.ascontiguousarray(feature, dtype=np.intp)
-        self._border = np.ascontiguousarray(border, dtype=np.float32)
-        self._levels = [
-            (np.ascontiguousarray(self._feature[:, k]), self._border[:, k, None].copy())
-            for k in range(depth)
-        ]
+        # By level, so that the trees' answers to one question lie side by side.
+        self._feature = np.ascontiguousarray(feature.T, dtype=np.intp)
+        self._border = np.ascontiguousarray(border.T, dtype=np.float32)
+        self._bits = (1 << np.arange(depth)).astype(np.uint8)[:, None]
         self._value = np.ascontiguousarray(value, dtype=np.float64).ravel()
         self._first = np.arange(trees, dtype=np.intp) << depth
-        self._bits = (1 << np.arange(depth)).astype(np.float32)
 
     def leaves(self, rows: FloatArray) -> IntArray:
         """Return (n, trees) positions in the flat table of leaves."""
-        table = np.asarray(rows, dtype=np.float32)
-        if len(table) == 1:
-            above = table[0].take(self._feature) > self._border
-            return np.asarray((above @ self._bits).astype(np.intp)[None] + self._first)
-        by_column = np.ascontiguousarray(table.T)
-        found = np.empty((len(table), len(self._first)), dtype=np.intp)
-        for start in range(0, len(table), _BLOCK):
-            block = np.ascontiguousarray(by_column[:, start : start + _BLOCK])
-            number = np.zeros((len(self._first), block.shape[1]), dtype=np.uint8)
-            for k, (feature, border) in enumerate(self._levels):
-                above = (block[feature] > border).view(np.uint8)
-                number |= above << np.uint8(k)
-            found[start : start + _BLOCK] = number.T
-        found += self._first
+        if len(rows) == 1:
+            return np.asarray(self._leaves_of_one(rows[0]))[None]
+        found = np.empty((len(rows), len(self._first)), dtype=np.intp)
+        for homes, trees, part in self._blocks(rows):
+            found[homes, trees] = part.T
         return found
 
     def predict(self, rows: FloatArray) -> FloatArray:
         """Return the (n,) sums over the trees."""
-        return self.sums(self.leaves(rows))
+        if len(rows) == 1:
+            return np.array([self._sum_of_one(self._leaves_of_one(rows[0]))])
+        # One lane for each tree of a block, so that a home's sum is made in the same
+        # order, and is the same to the last bit, in any batch.
+        lanes = np.zeros((_TREES, len(rows)))
+        for homes, _, part in self._blocks(rows):
+            lanes[: len(part), homes] += self._value.take(part)
+        return np.asarray(np.ascontiguousarray(lanes.T).sum(axis=1) + self.bias)
 
     def sums(self, leaves: IntArray) -> FloatArray:
         """Return the (n,) sums over the leaves."""
         return np.asarray(self._value[leaves].sum(axis=1) + self.bias)
+
+    def _sum_of_one(self, leaves: IntArray) -> float:
+        found = self._value.take(leaves)
+        whole = len(found) // _TREES * _TREES
+        lanes = found[:whole].reshape(-1, _TREES).sum(axis=0)
+        lanes[: len(found) - whole] += found[whole:]
+        return float(lanes.sum() + self.bias)
+
+    def _leaves_of_one(self, row: FloatArray) -> IntArray:
+        above = row.astype(np.float32).take(self._feature) > self._border
+        number = np.bitwise_or.reduce(above * self._bits, axis=0)
+        return np.asarray(self._first + number)
+
+    def _blocks(self, rows: FloatArray) -> Iterator[tuple[slice, slice, IntArray]]:
+        """Yield homes, trees and their (trees, homes) leaves, block by block."""
+        by_column = rows.T.astype(np.float32)
+        depth, count = self._feature.shape
+        for start in range(0, len(rows), _HOMES):
+            homes = slice(start, start + _HOMES)
+            block = np.ascontiguousarray(by_column[:, homes])
+            for first in range(0, count, _TREES):
+                trees = slice(first, first + _TREES)
+                number = np.zeros(
+                    (len(self._first[trees]), block.shape[1]), dtype=np.uint8
+                )
+                for k in reversed(range(depth)):
+                    border = self._border[k, trees, None]
+                    number <<= 1
+                    number |= block[self._feature[k, trees]] > border
+                yield homes, trees, self._first[trees, None] + number
 
 
 class Reasoned(NamedTuple):
