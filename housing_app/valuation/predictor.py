@@ -20,16 +20,11 @@ from housing_app.valuation import (
     market,
 )
 from housing_app.valuation.artifacts import Manifest
-from housing_app.valuation.comparables import Comparables
+from housing_app.valuation.comparables import JUDGED, Comparables, Near
 from housing_app.valuation.doubts import GRAVE, Doubts, Warnings
-from housing_app.valuation.features import (
-    Columns,
-    FloatArray,
-    Homes,
-    Slot,
-    Surfaces,
-)
+from housing_app.valuation.features import Columns, FloatArray, Homes, Slot, by_column
 from housing_app.valuation.kinds import PriceModel
+from housing_app.valuation.surfaces import Surfaces
 
 Flags = npt.NDArray[np.bool_]
 # On later sales, errors of homes unlike all others were so much wider than foreseen.
@@ -55,7 +50,7 @@ class Valuations(NamedTuple):
 class Estimates(NamedTuple):
     """Hold log prices and the errors to expect, (n,); columns and rows they are of.
 
-    distances: (n, groups) to the comparables, None for a model without them.
+    near: the most similar comparables, None for a model without them.
     unlike, apart: (n,) homes unlike all comparables; prices far from theirs.
     """
 
@@ -64,7 +59,7 @@ class Estimates(NamedTuple):
     spreads: FloatArray
     columns: Columns
     rows: FloatArray
-    distances: FloatArray | None
+    near: Near | None
     unlike: Flags
     apart: Flags
 
@@ -109,14 +104,19 @@ class Predictor:
             # gives the age of a typical home. LightGBM would take NaN for 0.
             values = _filled(values, typical_home)
         place = _filled(demographics, typical_place)
-        joined = dict(zip(self.demographics, place.T, strict=True))
+        joined = dict(zip(self.demographics, by_column(place), strict=True))
         names, zones, elsewhere = self._zones
         zone = np.array([zones.get(zipcode, elsewhere) for zipcode in homes.zipcodes])
-        joined.update(zip(names, zone.T, strict=True))
-        return features.columns(homes._replace(values=values), joined, self.surfaces)
+        joined.update(zip(names, by_column(zone), strict=True))
+        made = features.one_home if len(values) == 1 else features.columns
+        return made(homes._replace(values=values), joined, self.surfaces)
 
     def estimate(
-        self, homes: Homes, demographics: FloatArray, missing: FloatArray
+        self,
+        homes: Homes,
+        demographics: FloatArray,
+        missing: FloatArray,
+        comparables: int = 0,
     ) -> Estimates:
         """Return log prices and spreads at the homes' valuation dates.
 
@@ -129,16 +129,15 @@ class Predictor:
         spreads = spreads * self._bands.factors_at(at_base)
         market = self.market(homes.days)
         unlike = apart = np.zeros(len(rows), dtype=bool)
-        distances = None
+        near = None
         if self.comparables is not None:
             placed = self._placed(homes, demographics, columns)
-            distances = self.comparables.distances(placed)
-            unlike = distances.min(axis=1) > self.comparables.far
-            gaps = self.comparables.gaps(distances, at_base)
-            apart = gaps > self.comparables.apart
+            near = self.comparables.near(placed, max(comparables, JUDGED))
+            unlike = near.away[:, 0] > self.comparables.far
+            apart = self.comparables.gaps(near, at_base) > self.comparables.apart
             spreads = np.where(unlike, spreads * _UNLIKE_SPREAD, spreads)
         return Estimates(
-            at_base + market, at_base, spreads, columns, rows, distances, unlike, apart
+            at_base + market, at_base, spreads, columns, rows, near, unlike, apart
         )
 
     def _placed(
@@ -188,7 +187,7 @@ class Predictor:
         """
         missing = self._missing(homes, slot)
         counts = np.array([len(names) for names in missing], dtype=np.float64)
-        found = self.estimate(homes, demographics, counts)
+        found = self.estimate(homes, demographics, counts, details.comparables)
         with np.errstate(over="ignore"):
             prices = np.exp(found.log_prices)
         if not np.isfinite(prices).all():
@@ -232,10 +231,11 @@ class Predictor:
         self, found: Estimates, homes: Homes, count: int
     ) -> list[list[dict[str, Any]]] | None:
         """Return the most similar comparables, None for a model without them."""
-        if self.comparables is None or found.distances is None:
+        if self.comparables is None or found.near is None:
             return None
+        near = Near(found.near.groups[:, :count], found.near.away[:, :count])
         lat, long = self._middles(homes)[:, _PLACE].T
-        return self.comparables.nearest(found.distances, count, lat, long)
+        return self.comparables.described(near, lat, long)
 
     def outside_area(self, zipcodes: Sequence[str]) -> list[int]:
         """Return the positions of zipcodes that no training home was in."""
