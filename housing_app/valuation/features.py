@@ -125,7 +125,8 @@ def homes(records: Iterable[Mapping[str, Any]], default_date: date) -> Homes:
 _EPOCH = date(2014, 1, 1).toordinal()
 _DAYS_PER_MONTH = 365.25 / 12
 _ORIGIN = (47.55, -122.2)  # degrees; the middle of the county
-_KM_PER_DEGREE = (111.2, 75.1)  # north, east, at the origin
+KM_PER_DEGREE = 111.2  # of latitude
+_KM_EAST = 75.1  # per degree of longitude, at the origin
 # Where people of this county go to work, degrees.
 _CENTRES = {
     "to_seattle": (47.609, -122.335),
@@ -231,8 +232,8 @@ def _completed(
 
 def position_km(lat: Any, long: Any) -> tuple[Any, Any]:
     """Return km to the east and north of the county's middle; NaN if either is."""
-    north = (lat - _ORIGIN[0]) * _KM_PER_DEGREE[0]
-    east = (long - _ORIGIN[1]) * _KM_PER_DEGREE[1]
+    north = (lat - _ORIGIN[0]) * KM_PER_DEGREE
+    east = (long - _ORIGIN[1]) * _KM_EAST
     return east + 0 * north, north + 0 * east
 
 
@@ -325,4 +326,4 @@ def distance_km(
 ) -> FloatArray:
     """Return the distance between positions, flat-earth: right to 1 % in a county."""
     east = (long - long0) * np.cos(np.radians(lat0))
-    return np.asarray(_KM_PER_DEGREE[0] * np.hypot(lat - lat0, east))
+    return np.asarray(KM_PER_DEGREE * np.hypot(lat - lat0, east))

@@ -161,18 +161,25 @@ class Predictor:
         return values
 
     def market(self, days: FloatArray) -> FloatArray:
-        """Return what the dates add to log prices; 0 for models without an index.
-
-        The index stands still a year before and after the sales learned from: nobody
-        knows more.
-        """
-        found = self.manifest.model.get("index")
-        if found is None:
+        """Return what the dates add to log prices; 0 for models without an index."""
+        if "index" not in self.manifest.model:
             return np.zeros(len(days))
+        return np.array([self._market_on(day) for day in days.tolist()])
+
+    def _market_on(self, day: float) -> float:
+        """Return the index on a day.
+
+        It stands still a year before and after the sales learned from: nobody knows
+        more. So few days have a value of their own, and it is kept.
+        """
         first, last = self._window
-        held = np.clip(days, first - _YEAR, last + _YEAR)
-        moved = market.index(held, found["trend"], found["season"])
-        return np.asarray(found["level"] + moved)
+        held = min(max(day, first - _YEAR), last + _YEAR)
+        known = self._index.get(held)
+        if known is None:
+            found = self.manifest.model["index"]
+            (moved,) = market.index(np.array([held]), found["trend"], found["season"])
+            known = self._index[held] = found["level"] + float(moved)
+        return known
 
     def value(
         self,
@@ -257,6 +264,10 @@ class Predictor:
         trained = self.manifest.training
         first, last = (date.fromisoformat(trained[end]) for end in ("from", "to"))
         return first.toordinal(), last.toordinal()
+
+    @cached_property
+    def _index(self) -> dict[float, float]:
+        return {}
 
     @cached_property
     def _bands(self) -> intervals.Bands:
