@@ -28,12 +28,11 @@ def value_payload(
     `admit` may refuse so many homes, once they are known to be good.
     """
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
-    admit(len(request.records))
+    admit(len(request))
     champion = predictor.current(slot)
     if champion is None:
         raise NotReady(f"no model is loaded for slot {slot}")
-    default = request.valuation_date or champion.valuation_date
-    homes = features.homes(request.records, default)
+    homes = request.homes(champion.valuation_date)
     refuse = settings["REFUSE_OUTSIDE_AREA"]
     try:
         answer = traffic.value(slot, homes, details, refuse_outside=refuse)

@@ -107,15 +107,19 @@ class Homes(NamedTuple):
     days: FloatArray
 
 
-def homes(records: Iterable[Mapping[str, Any]], default_date: date) -> Homes:
-    """Build `Homes` from validated records; absent and null fields are unknown."""
+def homes(records: Iterable[Mapping[str, Any]], default_date: date | None) -> Homes:
+    """Build `Homes` from validated records; absent and null fields are unknown.
+
+    Without a default date the day of a home that names none is NaN.
+    """
     rows, zipcodes, days = [], [], []
     unknown = float("nan")
     for record in records:
         found = [record.get(name) for name in NAMES]
         rows.append([unknown if value is None else value for value in found])
         zipcodes.append(record[ZIPCODE])
-        days.append(float((record.get("valuation_date") or default_date).toordinal()))
+        day = record.get("valuation_date") or default_date
+        days.append(float(day.toordinal()) if day else unknown)
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(NAMES))
     return Homes(values, zipcodes, np.array(days))
 
