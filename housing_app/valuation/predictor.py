@@ -30,7 +30,8 @@ Flags = npt.NDArray[np.bool_]
 # On later sales, errors of homes unlike all others were so much wider than foreseen.
 _UNLIKE_SPREAD = 1.4
 _YEAR = 365
-_PLACE = [features.POSITION["lat"], features.POSITION["long"]]
+_MOST_LOG = 700.0  # greater ones have no exponential
+_PLACE = slice(features.POSITION["lat"], features.POSITION["long"] + 1)
 
 
 class Valuations(NamedTuple):
@@ -147,8 +148,9 @@ class Predictor:
 
         For comparables only: the price keeps to what is known.
         """
-        unknown = np.isnan(homes.values[:, _PLACE]).any()
-        if self.manifest.slot == "minimal" or not unknown:
+        if self.manifest.slot == "minimal":
+            return columns
+        if not np.isnan(homes.values[:, _PLACE]).any():
             return columns
         return self.columns(homes._replace(values=self._middles(homes)), demographics)
 
@@ -195,10 +197,9 @@ class Predictor:
         missing = self._missing(homes, slot)
         counts = np.array([len(names) for names in missing], dtype=np.float64)
         found = self.estimate(homes, demographics, counts, details.comparables)
-        with np.errstate(over="ignore"):
-            prices = np.exp(found.log_prices)
-        if not np.isfinite(prices).all():
+        if not (found.log_prices < _MOST_LOG).all():  # or it is NaN
             raise ArithmeticError(f"{self.manifest.id} gave a price that is no number")
+        prices = np.exp(found.log_prices)
         lows, highs = self.calibration.bounds(
             prices, found.spreads, counts, details.level
         )
@@ -298,28 +299,26 @@ class Predictor:
         return explanations.folding(self.manifest.features, self.demographics)
 
     @cached_property
-    def _asked(self) -> dict[str, tuple[tuple[str, ...], list[int]]]:
-        """Return the fields each slot asks for, and where they are in a home."""
-        asked = {
-            slot: tuple(f.name for f in features.slot_features(slot))
-            for slot in features.SLOTS
-        }
+    def _asked(self) -> dict[str, Flags]:
+        """Return which fields of a home each slot asks for."""
         return {
-            slot: (names, [features.POSITION[name] for name in names])
-            for slot, names in asked.items()
+            slot: np.isin(
+                features.NAMES, [f.name for f in features.slot_features(slot)]
+            )
+            for slot in features.SLOTS
         }
 
     @cached_property
     def _doubts(self) -> Doubts:
-        return Doubts(self.manifest, self._asked[self.manifest.slot][0])
+        slot: Slot = "minimal" if self.manifest.slot == "minimal" else "full"
+        return Doubts(self.manifest, [f.name for f in features.slot_features(slot)])
 
     def _missing(self, homes: Homes, slot: Slot | None) -> list[list[str]]:
-        asked, positions = self._asked[slot or self.manifest.slot]
-        unknown = np.isnan(homes.values[:, positions])
+        asked = self._asked[slot or self.manifest.slot]
         missing: list[list[str]] = [[] for _ in homes.zipcodes]
-        if unknown.any():
-            for row, column in np.argwhere(unknown).tolist():
-                missing[row].append(asked[column])
+        rows, columns = (np.isnan(homes.values) & asked).nonzero()
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            missing[row].append(features.NAMES[column])
         return missing
 
 

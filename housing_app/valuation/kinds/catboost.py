@@ -6,6 +6,7 @@ is three arrays and a look-up. Exact TreeSHAP depends on the leaf alone, so reas
 a second look-up, made at training. Comparisons are in float32, as CatBoost makes them.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,13 +52,20 @@ class Forest:
             raise ValueError("a forest's arrays do not fit together")
         if value.shape != (trees, 1 << depth) or feature.min() < 0:
             raise ValueError("a forest's leaves do not fit its depth")
+        if not np.isfinite(value).all():
+            raise ValueError("a forest's leaves are no numbers")
         self.bias = bias
         self.width = int(feature.max()) + 1
         # By level, so that the trees' answers to one question lie side by side.
         self._feature = np.ascontiguousarray(feature.T, dtype=np.intp)
         self._border = np.ascontiguousarray(border.T, dtype=np.float32)
         self._bits = (1 << np.arange(depth)).astype(np.uint8)[:, None]
-        self._value = np.ascontiguousarray(value, dtype=np.float64).ravel()
+        # Whole multiples of a tiny unit: their sum is exact, so it is the same to the
+        # last bit whatever the order, in a batch of any size.
+        most = float(np.abs(value).max(axis=1).sum())
+        self._unit = math.ldexp(1.0, math.frexp(most)[1] - 62)
+        self._value = np.rint(value.astype(np.float64) / self._unit)
+        self._value = self._value.astype(np.int64).ravel()
         self._first = np.arange(trees, dtype=np.intp) << depth
 
     def leaves(self, rows: FloatArray) -> IntArray:
@@ -72,24 +80,15 @@ class Forest:
     def predict(self, rows: FloatArray) -> FloatArray:
         """Return the (n,) sums over the trees."""
         if len(rows) == 1:
-            return np.array([self._sum_of_one(self._leaves_of_one(rows[0]))])
-        # One lane for each tree of a block, so that a home's sum is made in the same
-        # order, and is the same to the last bit, in any batch.
-        lanes = np.zeros((_TREES, len(rows)))
+            return self.sums(self._leaves_of_one(rows[0])[None])
+        sums = np.zeros(len(rows), dtype=np.int64)
         for homes, _, part in self._blocks(rows):
-            lanes[: len(part), homes] += self._value.take(part)
-        return np.asarray(np.ascontiguousarray(lanes.T).sum(axis=1) + self.bias)
+            sums[homes] += self._value.take(part).sum(axis=0)
+        return np.asarray(sums * self._unit + self.bias)
 
     def sums(self, leaves: IntArray) -> FloatArray:
         """Return the (n,) sums over the leaves."""
-        return np.asarray(self._value[leaves].sum(axis=1) + self.bias)
-
-    def _sum_of_one(self, leaves: IntArray) -> float:
-        found = self._value.take(leaves)
-        whole = len(found) // _TREES * _TREES
-        lanes = found[:whole].reshape(-1, _TREES).sum(axis=0)
-        lanes[: len(found) - whole] += found[whole:]
-        return float(lanes.sum() + self.bias)
+        return np.asarray(self._value.take(leaves).sum(axis=1) * self._unit + self.bias)
 
     def _leaves_of_one(self, row: FloatArray) -> IntArray:
         above = row.astype(np.float32).take(self._feature) > self._border
@@ -145,16 +144,21 @@ class SymmetricTrees(PriceModel):
 
     def log_prices(self, rows: FloatArray) -> FloatArray:
         """Return log prices; rows with NaN are for the forest that knows of it."""
-        found = np.empty(len(rows))
-        for model, chosen in self._parts(rows):
-            found[chosen] = model.forest.predict(rows[chosen])
+        parts = self._parts(rows)
+        if len(parts) == 1:
+            found = parts[0][0].forest.predict(rows)
+        else:
+            found = np.empty(len(rows))
+            for model, chosen in parts:
+                found[chosen] = model.forest.predict(rows[chosen])
         return found + self._stretched(found)
 
     def spreads(
         self, rows: FloatArray, log_prices: FloatArray, missing: FloatArray
     ) -> FloatArray:
         """Return the error to expect, from the home, its price and what is unknown."""
-        seen = np.column_stack([rows, log_prices, missing])
+        seen = np.empty((len(rows), rows.shape[1] + 2))
+        seen[:, :-2], seen[:, -2], seen[:, -1] = rows, log_prices, missing
         return np.asarray(np.exp(self._spread.predict(seen)))
 
     def contributions(self, rows: FloatArray) -> FloatArray:
@@ -190,9 +194,9 @@ class SymmetricTrees(PriceModel):
         """Return what is put back of the regression to the mean; order is kept."""
         stretch = self._stretch
         off = raw - stretch["middle"]
-        above = np.maximum(off - stretch["beyond"], 0)
-        below = np.maximum(-off - stretch["beyond"], 0)
-        return np.asarray(stretch["above"] * above - stretch["below"] * below)
+        beyond = np.abs(off) - stretch["beyond"]
+        rate = np.where(off > 0, stretch["above"], -stretch["below"])
+        return np.asarray(rate * np.maximum(beyond, 0))
 
 
 def load(directory: Path, manifest: Mapping[str, Any]) -> SymmetricTrees:
