@@ -16,12 +16,13 @@ import limits
 import structlog
 from flask import Flask, Response, current_app, g, request
 from flask_limiter.util import get_remote_address
-from limits.storage import MemoryStorage, Storage
+from limits.storage import Storage
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from housing_app import metrics
+from housing_app.counters import Counters
 
 _RETRY_SECONDS = 5.0  # Redis is asked again this long after it failed
 _TIMEOUT_SECONDS = 0.1
@@ -142,7 +143,7 @@ class Limiter(flask_limiter.Limiter):
         super().init_app(app)
         # Keys begin with the policy's name: one memory does for both quotas.
         stores = (
-            (self.storage, MemoryStorage())
+            (self.storage, Counters())
             if settings["REDIS_URL"]
             else (None, self.storage)
         )
@@ -174,7 +175,7 @@ class Limiter(flask_limiter.Limiter):
 def _storage_uri(settings: Mapping[str, Any]) -> str:
     """Return where to count, as Flask-Limiter writes it."""
     url: str = settings["REDIS_URL"]
-    return f"redis+{url}" if url.startswith("unix:") else url or "memory://"
+    return f"redis+{url}" if url.startswith("unix:") else url or "counters://"
 
 
 def _is_scrape() -> bool:
@@ -215,13 +216,13 @@ def ipv6_network(address: str) -> str:
 
 def _describe(response: Response) -> Response:
     """Say what is left (draft-ietf-httpapi-ratelimit-headers-10)."""
-    if "quota" in g:
-        policy, count = g.quota
+    quota = g.get("quota")
+    if quota:
+        policy, count = quota
         left = max(0, policy.amount - count.used)
-        response.headers["RateLimit-Policy"] = (
+        headers = response.headers
+        headers["RateLimit-Policy"] = (
             f'"{policy.name}";q={policy.amount};w={policy.seconds}'
         )
-        response.headers["RateLimit"] = (
-            f'"{policy.name}";r={left};t={math.ceil(count.wait)}'
-        )
+        headers["RateLimit"] = f'"{policy.name}";r={left};t={math.ceil(count.wait)}'
     return response

@@ -3,9 +3,10 @@
 Labels have few values by design: route rules, never paths, zipcodes or clients.
 """
 
+from functools import cache
 from time import perf_counter
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from prometheus_client import Counter, Gauge, Histogram
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -69,6 +70,11 @@ rate_limit_store_down = Gauge(
 )
 
 
+@cache
+def _children(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return requests.labels(method, route, status), request_seconds.labels(route)
+
+
 def init_app(app: Flask) -> None:
     """Observe every request, those that match no route included."""
 
@@ -78,9 +84,11 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def observe(response: Response) -> Response:
-        route = request.url_rule.rule if request.url_rule else "none"
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        route = asked.url_rule.rule if asked.url_rule else "none"
         # A client may send any word as a method.
-        method = request.method if request.method in _METHODS else "other"
-        requests.labels(method, route, response.status_code).inc()
-        request_seconds.labels(route).observe(perf_counter() - g.started)
+        method = asked.method if asked.method in _METHODS else "other"
+        count, seconds = _children(method, route, response.status_code)
+        count.inc()
+        seconds.observe(perf_counter() - g.started)
         return response
