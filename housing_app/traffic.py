@@ -86,7 +86,9 @@ def _value(
     rows = demographics.current().join(homes.zipcodes, model.demographics)
     valuations = model.value(homes, rows, details, slot)
     name, version = model.manifest.name, model.manifest.version
-    metrics.prediction_seconds.labels(name, version).observe(perf_counter() - started)
-    metrics.predictions.labels(name, version, variant, slot).inc()
-    metrics.homes_valued.labels(name, version).inc(len(homes.zipcodes))
+    labelled = metrics.labelled
+    seconds = perf_counter() - started
+    labelled(metrics.prediction_seconds, name, version).observe(seconds)
+    labelled(metrics.predictions, name, version, variant, slot).inc()
+    labelled(metrics.homes_valued, name, version).inc(len(homes.zipcodes))
     return valuations

@@ -1,8 +1,8 @@
 """From a payload to the answer; `flask value` gives the same without HTTP."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import date
+from os import urandom
 from typing import Any
 
 from housing_app import traffic
@@ -39,7 +39,7 @@ def value_payload(
     except OutsideArea as error:
         raise _outside(error, request) from None
     found = answer.model.manifest
-    days = [date.fromordinal(int(day)).isoformat() for day in homes.days]
+    days = _iso(homes.days.tolist())
     return {
         "predictions": _predictions(answer, days, details),
         "interval": details.level,
@@ -51,6 +51,26 @@ def value_payload(
             "variant": answer.variant,
         },
     }
+
+
+def _iso(ordinals: list[float]) -> list[str]:
+    """Return dates as text; of a thousand homes most have the same."""
+    written = {day: date.fromordinal(int(day)).isoformat() for day in set(ordinals)}
+    return [written[day] for day in ordinals]
+
+
+def _ids(count: int) -> list[str]:
+    """Return random UUIDs: version 4, at a third of the time of uuid.uuid4."""
+    text = urandom(16 * count).hex()
+    return [
+        f"{text[i : i + 8]}-{text[i + 8 : i + 12]}-4{text[i + 13 : i + 16]}-"
+        f"{_VARIANT[text[i + 16]]}{text[i + 17 : i + 20]}-{text[i + 20 : i + 32]}"
+        for i in range(0, 32 * count, 32)
+    ]
+
+
+# The two bits that a UUID's variant leaves to chance.
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 def _outside(error: OutsideArea, request: schemas.ValuationRequest) -> Problem:
@@ -70,7 +90,7 @@ def _predictions(
     found = answer.valuations
     predictions: list[dict[str, Any]] = [
         {
-            "id": str(uuid.uuid4()),
+            "id": name,
             "price": round(price, 2),
             "low": round(low, 2),
             "high": round(high, 2),
@@ -80,7 +100,8 @@ def _predictions(
             "missing": missing,
             "warnings": warnings,
         }
-        for price, low, high, fsd, confidence, day, missing, warnings in zip(
+        for name, price, low, high, fsd, confidence, day, missing, warnings in zip(
+            _ids(len(days)),
             found.prices.tolist(),
             found.lows.tolist(),
             found.highs.tolist(),

@@ -58,6 +58,7 @@ class _Rules(NamedTuple):
     stepped, steps: the fields that have steps, and these.
     """
 
+    refuse: list[Callable[[float], str | None]]
     numbers: Callable[[Any], tuple[Any, ...]]
     places: list[int]  # in a home's values
     low: FloatArray
@@ -71,6 +72,7 @@ class _Rules(NamedTuple):
 def _rules(slot: Slot) -> _Rules:
     asked = slot_features(slot)
     return _Rules(
+        [f.refuse for f in asked],
         itemgetter(*(f.name for f in asked)),
         [POSITION[f.name] for f in asked],
         np.array([f.low for f in asked]),
@@ -95,7 +97,9 @@ def checked(records: Sequence[Any], slot: Slot) -> Homes | None:
         found = np.array(numbers, dtype=np.float64)
     except (KeyError, TypeError, AttributeError, OverflowError):
         return None
-    if not _good(found, numbers, rules):
+    # Of one home, Python is done before numpy has begun.
+    good = _all_good if len(numbers) > 1 else _one_good
+    if not good(found, numbers, rules):
         return None
     values = found
     if len(rules.places) < len(NAMES):
@@ -104,12 +108,23 @@ def checked(records: Sequence[Any], slot: Slot) -> Homes | None:
     return Homes(values, zipcodes, days)
 
 
-def _good(values: FloatArray, sent: Sequence[tuple[Any, ...]], rules: _Rules) -> bool:
+Sent = Sequence[tuple[Any, ...]]
+
+
+def _one_good(values: FloatArray, sent: Sent, rules: _Rules) -> bool:
+    """Say whether all values of one home are unknown, or as they shall be."""
+    return not any(
+        number is not None and refuse(number)
+        for number, refuse in zip(sent[0], rules.refuse, strict=True)
+    )
+
+
+def _all_good(values: FloatArray, sent: Sent, rules: _Rules) -> bool:
     """Say whether all values are unknown, or within their limits and steps."""
     unknown = np.isnan(values)
     values = np.where(values == 0, rules.zero, values)
-    if unknown.any():
-        if unknown.sum() != sum(row.count(None) for row in sent):
+    if count := np.count_nonzero(unknown):
+        if count != sum(row.count(None) for row in sent):
             return False  # NaN was sent
         values = np.where(unknown, rules.low, values)
     if not ((values >= rules.low) & (values <= rules.high)).all():
@@ -130,7 +145,8 @@ def _days(records: Sequence[Any], width: int) -> FloatArray | None:
     named = [VALUATION_DATE in record for record in records]
     if sum(map(len, records)) != width * len(records) + sum(named):
         return None  # some record has a member too many, for none has too few
-    days = np.full(len(records), np.nan)
+    days = np.empty(len(records))
+    days.fill(np.nan)
     if any(named):
         for i, record in enumerate(records):
             if named[i]:

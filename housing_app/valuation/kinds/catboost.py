@@ -83,17 +83,20 @@ class Forest:
             return self.sums(self._leaves_of_one(rows[0])[None])
         sums = np.zeros(len(rows), dtype=np.int64)
         for homes, _, part in self._blocks(rows):
-            sums[homes] += self._value.take(part).sum(axis=0)
+            sums[homes] += self._value.take(part, mode="clip").sum(axis=0)
         return np.asarray(sums * self._unit + self.bias)
 
     def sums(self, leaves: IntArray) -> FloatArray:
         """Return the (n,) sums over the leaves."""
-        return np.asarray(self._value.take(leaves).sum(axis=1) * self._unit + self.bias)
+        return np.asarray(
+            self._value.take(leaves, mode="clip").sum(axis=1) * self._unit + self.bias
+        )
 
     def _leaves_of_one(self, row: FloatArray) -> IntArray:
-        above = row.astype(np.float32).take(self._feature) > self._border
-        number = np.bitwise_or.reduce(above * self._bits, axis=0)
-        return np.asarray(self._first + number)
+        # "clip" spares a look at every index; all are good.
+        asked = row.astype(np.float32).take(self._feature, mode="clip")
+        answers = (asked > self._border).view(np.uint8) * self._bits
+        return np.asarray(self._first + np.bitwise_or.reduce(answers, axis=0))
 
     def _blocks(self, rows: FloatArray) -> Iterator[tuple[slice, slice, IntArray]]:
         """Yield homes, trees and their (trees, homes) leaves, block by block."""
@@ -183,9 +186,9 @@ class SymmetricTrees(PriceModel):
         return found
 
     def _parts(self, rows: FloatArray) -> list[tuple[Reasoned, Any]]:
-        unknown = np.isnan(rows).any(axis=1)
-        if not unknown.any():
+        if not np.count_nonzero(np.isnan(rows)):
             return [(self._complete, slice(None))]
+        unknown = np.isnan(rows).any(axis=1)
         if unknown.all():
             return [(self._other, slice(None))]
         return [(self._complete, ~unknown), (self._other, unknown)]
