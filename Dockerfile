@@ -22,12 +22,16 @@ COPY data data
 COPY model model
 COPY housing_app housing_app
 RUN python -m compileall -q housing_app wsgi.py
+# The one folder of the disk that is written to: the journal's.
+RUN install -d -o 10001 -g 10001 -m 700 /var/lib/housing_app
+VOLUME /var/lib/housing_app
 # All addresses of the container: it starts with AUTH=jwt and a key, or with
 # AUTH_OFF_ANYWHERE=true where something else guards the port.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     FLASK_APP=housing_app \
+    INSTANCE_DIR=/var/lib/housing_app \
     BIND=0.0.0.0:8000
 # By number, so that Kubernetes can see it is not root.
 USER 10001:10001

@@ -10,14 +10,19 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from housing_app import (
     auth,
     background,
+    cache,
     cli,
     config,
+    database,
+    demographics_sql,
     errors,
     extensions,
     headers,
+    journal,
     logs,
     metrics,
     ops,
+    outcomes,
     site,
     v1,
 )
@@ -38,6 +43,8 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     if hops := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops)  # type: ignore[method-assign]
     background.init_app(app)
+    database.init_app(app)
+    demographics_sql.init_app(app)
     # First hooks first: a request has a name before anything can fail.
     logs.init_app(app)
     metrics.init_app(app)
@@ -45,6 +52,9 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     headers.init_app(app)
     auth.init_app(app, on_failure=extensions.limiter.count_failure)
     extensions.limiter.init_app(app)
+    journal.init_app(app)
+    cache.init_app(app)
+    outcomes.init_app(app)
     extensions.exporter.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")

@@ -19,6 +19,7 @@ PUBLIC = "public"
 ROUTES = {
     "v1.predict": "predict",
     "v1.predict_minimal": "predict",
+    "v1.report_outcomes": "outcomes",
     "v1.info": PUBLIC,
     "v1.accuracy": PUBLIC,
     "v1.zipcode_demographics": PUBLIC,
@@ -154,7 +155,7 @@ def init_app(app: Flask, on_failure: Callable[[], None]) -> None:
 
     @app.before_request
     def identify() -> None:
-        g.subject = None
+        g.subject, g.scopes = None, ()
         needed = ROUTES.get(request.endpoint, "admin") if request.endpoint else PUBLIC
         # A preflight carries no token, and no view answers OPTIONS.
         if verifier is None or needed == PUBLIC or request.method == "OPTIONS":
@@ -167,8 +168,9 @@ def init_app(app: Flask, on_failure: Callable[[], None]) -> None:
             on_failure()
             raise
         g.subject = claims["sub"]
+        g.scopes = tuple(claims.get("scope", "").split(" "))
         structlog.contextvars.bind_contextvars(subject=g.subject)
-        if needed not in claims.get("scope", "").split(" "):
+        if needed not in g.scopes:
             detail = f"the token lacks the scope {needed}"
             raise Refused("forbidden", detail, "insufficient_scope", needed)
 

@@ -19,6 +19,9 @@ class Breaker:
         self.store = store
         self.reason = ""  # why it is open, without addresses or secrets
         self._seconds = seconds
+        metrics.store_down.labels(
+            store
+        )  # shown as 0 before it fails for the first time
         self._closed_at = 0.0  # when the store may be asked again; 0: it works
 
     @property

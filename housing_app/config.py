@@ -134,7 +134,7 @@ SETTINGS = (
     Setting(
         "CACHE",
         casts.one_of("off", "memory", "redis"),
-        "off",
+        "memory",
         "Where answers to repeated requests are kept.",
     ),
     Setting(

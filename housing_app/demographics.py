@@ -4,8 +4,9 @@ A source is read once, into arrays, and closed; the request path only looks up.
 """
 
 import csv
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +25,16 @@ class DemographicsError(ValuationError):
 
 @dataclass
 class Demographics:
-    """Hold the rows of every zipcode, floats in the order of `columns`."""
+    """Hold the rows of every zipcode, floats in the order of `columns`.
+
+    digest: SHA-256 of what they were read from; number: version in SQL, 0 for a CSV.
+    """
 
     source: str
     columns: tuple[str, ...]
     rows: dict[str, FloatArray]
+    digest: str = ""
+    number: int = 0
     _narrowed: dict[tuple[str, ...], dict[str, FloatArray]] = field(
         default_factory=dict, repr=False
     )
@@ -40,6 +46,12 @@ class Demographics:
                 f"{self.source}: column {missing[0]!r} is missing, which model "
                 f"{needed_by} needs: set DEMOGRAPHICS_CSV to a file that has it"
             )
+
+    def fit(self, models: Iterable[tuple[str, Sequence[str]]]) -> None:
+        """Make ready for models (their ids and columns), or refuse the source."""
+        for name, columns in models:
+            self.require(columns, name)
+            self.narrowed(columns)
 
     def join(self, zipcodes: Sequence[str], columns: Sequence[str]) -> FloatArray:
         """Return (n, len(columns)) rows; all NaN for a zipcode that is not here."""
@@ -71,6 +83,33 @@ def load(source: str | Path) -> Demographics:
     Columns that hold anything but numbers are left out.
     """
     path = Path(source)
+    zipcodes, cells = read(path)
+    columns = {
+        name: numbers
+        for name, column in cells.items()
+        if (numbers := numeric(column)) is not None
+    }
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return assembled(str(path), zipcodes, columns, digest)
+
+
+def assembled(
+    source: str,
+    zipcodes: Sequence[str],
+    columns: Mapping[str, FloatArray],
+    digest: str,
+    number: int = 0,
+) -> Demographics:
+    """Return the demographics of columns of numbers, NaN where unknown."""
+    table = np.empty((len(zipcodes), len(columns)))
+    for i, numbers in enumerate(columns.values()):
+        table[:, i] = numbers
+    rows = dict(zip(zipcodes, table, strict=True))
+    return Demographics(source, tuple(columns), rows, digest, number)
+
+
+def read(path: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """Return a CSV's zipcodes and the cells of its other columns, as they are."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.reader(file))
@@ -86,17 +125,7 @@ def load(source: str | Path) -> Demographics:
         raise DemographicsError(f"{path}: has no column named zipcode")
     if len(set(header)) != len(header):
         raise DemographicsError(f"{path}: two columns have the same name")
-    zipcodes, cells = _columns(path, header, lines[1:])
-    columns = {
-        name: numbers
-        for name, column in cells.items()
-        if (numbers := _numbers(column)) is not None
-    }
-    table = np.empty((len(zipcodes), len(columns)))
-    for i, numbers in enumerate(columns.values()):
-        table[:, i] = numbers
-    rows = dict(zip(zipcodes, table, strict=True))
-    return Demographics(str(path), tuple(columns), rows)
+    return _columns(path, header, lines[1:])
 
 
 def _columns(
@@ -127,7 +156,7 @@ def _columns(
     return zipcodes, cells
 
 
-def _numbers(cells: list[str]) -> FloatArray | None:
+def numeric(cells: list[str]) -> FloatArray | None:
     """Return the cells as floats, NaN where empty, or None if one is no number."""
     try:
         numbers = np.array([cell.strip() or "nan" for cell in cells]).astype(np.float64)

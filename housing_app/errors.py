@@ -9,6 +9,8 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from housing_app.auth import Refused
+from housing_app.database import StoreDown
+from housing_app.journal import JournalFull
 from housing_app.limits import RateLimited
 from housing_app.logs import log
 from housing_app.valuation.errors import NotReady
@@ -55,11 +57,25 @@ PROBLEMS = {
         "No such route, or no demographics for the zipcode.",
         "Compare the path with the routes of /docs.",
     ),
+    "unknown-prediction": Kind(
+        404,
+        "A valuation is not known",
+        "No valuation has this id, or it was made for another client, not recorded, "
+        "or deleted meanwhile. Nothing of the request was stored.",
+        "Send the `id` of predictions, without what `errors` points at.",
+    ),
     "method-not-allowed": Kind(
         405,
         "This method is not allowed here",
         "The route exists and takes other methods.",
         "Use one that the header `Allow` names.",
+    ),
+    "outcome-conflict": Kind(
+        409,
+        "Another outcome was reported before",
+        "A valuation has an outcome with another price or date, and the first one "
+        "stays. Nothing of the request was stored.",
+        "Leave out what `errors` points at; the operator can withdraw what is wrong.",
     ),
     "body-too-large": Kind(
         413,
@@ -103,9 +119,25 @@ PROBLEMS = {
         "A model or its data is missing, or a model gives wrong prices.",
         "Try again after as many seconds as `Retry-After` says.",
     ),
+    "journal-full": Kind(
+        503,
+        "The answer could not be recorded",
+        "Only with `JOURNAL=required`, while the disk or the spool is full.",
+        "Try again after as many seconds as `Retry-After` says.",
+    ),
+    "store-down": Kind(
+        503,
+        "The database is not available",
+        "It is away, hangs, is full or read-only. Valuations go on without it.",
+        "Send the same again after as many seconds as `Retry-After` says.",
+    ),
 }
-_BY_STATUS = {kind.status: name for name, kind in PROBLEMS.items() if name not in {
-    "malformed-json", "outside-area"}}  # fmt: skip
+# Only what they are raised for by name.
+_SPECIAL = {"malformed-json", "outside-area", "journal-full", "unknown-prediction",
+            "outcome-conflict", "store-down"}  # fmt: skip
+_BY_STATUS = {
+    kind.status: name for name, kind in PROBLEMS.items() if name not in _SPECIAL
+}
 
 
 class Problem(Exception):  # noqa: N818 - the term of RFC 9457
@@ -151,6 +183,8 @@ def init_app(app: Flask) -> None:
     """Render everything that is raised."""
     app.register_error_handler(Problem, render)
     app.register_error_handler(NotReady, _not_ready)
+    app.register_error_handler(JournalFull, _journal_full)
+    app.register_error_handler(StoreDown, _store_down)
     app.register_error_handler(RateLimited, _rate_limited)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http_error)
@@ -159,6 +193,15 @@ def init_app(app: Flask) -> None:
 
 def _not_ready(error: NotReady) -> Response:
     return render(Problem("not-ready", str(error), headers={"Retry-After": "5"}))
+
+
+def _journal_full(error: JournalFull) -> Response:
+    return render(Problem("journal-full", str(error), headers={"Retry-After": "5"}))
+
+
+def _store_down(error: StoreDown) -> Response:
+    detail = f"the database does not take part now: {error}"
+    return render(Problem("store-down", detail, headers={"Retry-After": "5"}))
 
 
 def _rate_limited(error: RateLimited) -> Response:

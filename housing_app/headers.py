@@ -20,7 +20,7 @@ _HSTS = "max-age=31536000"
 _SEND = "Authorization, Content-Type, X-Request-ID, traceparent, tracestate"
 _READ = (
     "X-Request-ID, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, "
-    "Deprecation, Sunset, Link"
+    "Deprecation, Sunset, Link, Prediction-Recorded, Cache-Status"
 )
 _PREFLIGHT_SECONDS = "600"
 

@@ -7,13 +7,12 @@ and one request is one round trip. Why: docs/decisions/008.
 import ipaddress
 import math
 from collections.abc import Mapping
-from time import monotonic, time
+from time import time
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import flask_limiter
 import limits
-import structlog
 from flask import Flask, Response, current_app, g, request
 from flask_limiter.util import get_remote_address
 from limits.storage import Storage
@@ -21,10 +20,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from housing_app import metrics
+from housing_app import checks, metrics
+from housing_app.breaker import Breaker
 from housing_app.counters import Counters
 
-_RETRY_SECONDS = 5.0  # Redis is asked again this long after it failed
 _TIMEOUT_SECONDS = 0.1
 _KEY = "housing_app.limits"
 
@@ -92,34 +91,26 @@ class _Quota:
         fallback: Policy,
         shared: Storage | None,
         memory: Storage,
+        breaker: Breaker,
     ) -> None:
         lower = min(normal, fallback, key=lambda p: p.amount / p.seconds)
         self._normal = normal
         self._shared = shared
         # With a shared store, memory is only for when that is away.
-        self._own = lower._replace(name=fallback.name) if shared else normal
+        self.own = lower._replace(name=fallback.name) if shared else normal
         self._memory = memory
-        self._down_until = 0.0
+        self._breaker = breaker
 
     def take(self, who: str, homes: int, paid: int) -> tuple[Policy, Count]:
-        if self._shared and monotonic() >= self._down_until:
+        if self._shared and self._breaker.allows():
             try:
                 found = take(self._shared, self._normal, who, homes, paid)
             except (RedisError, OSError) as error:
-                self._note(up=False, reason=type(error).__name__)
-                self._down_until = monotonic() + _RETRY_SECONDS
+                self._breaker.failed(type(error).__name__)
             else:
-                if self._down_until:
-                    self._note(up=True)
-                    self._down_until = 0.0
+                self._breaker.worked()
                 return self._normal, found
-        return self._own, take(self._memory, self._own, who, homes, paid)
-
-    def _note(self, *, up: bool, reason: str = "") -> None:
-        metrics.rate_limit_store_down.set(not up)
-        if up or not self._down_until:
-            log = structlog.get_logger()
-            log.warning("rate limit store", up=up, reason=reason, limit=str(self._own))
+        return self.own, take(self._memory, self.own, who, homes, paid)
 
 
 class Limiter(flask_limiter.Limiter):
@@ -141,19 +132,18 @@ class Limiter(flask_limiter.Limiter):
         # Where it finds itself here, Flask-Limiter leaves out its own hooks.
         app.extensions.setdefault("limiter", set()).add(self)
         super().init_app(app)
+        shared = self.storage if settings["REDIS_URL"] else None
         # Keys begin with the policy's name: one memory does for both quotas.
-        stores = (
-            (self.storage, Counters())
-            if settings["REDIS_URL"]
-            else (None, self.storage)
-        )
+        memory = Counters() if shared else self.storage
+        breaker = Breaker("rate limits")
         failures = policy("authentication", settings["AUTH_FAILURE_LIMIT"])
-        quotas = {"failures": _Quota(failures, failures, *stores)}
+        quotas = {"failures": _Quota(failures, failures, shared, memory, breaker)}
         if settings["RATE_LIMIT"] != "off":
             fallback = policy("fallback", settings["RATE_LIMIT_FALLBACK"])
             normal = policy("default", settings["RATE_LIMIT"])
-            quotas["requests"] = _Quota(normal, fallback, *stores)
+            quotas["requests"] = _Quota(normal, fallback, shared, memory, breaker)
         app.extensions[_KEY] = quotas
+        checks.add(app, "rate_limits", lambda: _state(breaker, quotas, shared))
         app.before_request(self._count)
         app.after_request(_describe)
 
@@ -170,6 +160,17 @@ class Limiter(flask_limiter.Limiter):
         is_probe = request.blueprint in self._blueprint_exemptions or _is_scrape()
         if not is_probe and request.method != "OPTIONS":
             _take("requests", _client(), 1)
+
+
+def _state(
+    breaker: Breaker, quotas: Mapping[str, _Quota], shared: Storage | None
+) -> dict[str, Any]:
+    """Say where this worker counts, and by which limits while Redis is away."""
+    if not breaker.is_open:
+        return {"status": checks.OK, "store": "redis" if shared else "memory"}
+    limits = ", ".join(f"{quota.own.name} {quota.own}" for quota in quotas.values())
+    detail = f"Redis fails ({breaker.reason}); this worker limits by itself: {limits}"
+    return {"status": checks.DEGRADED, "store": "memory", "detail": detail}
 
 
 def _storage_uri(settings: Mapping[str, Any]) -> str:

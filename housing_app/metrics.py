@@ -24,10 +24,10 @@ request_seconds = Histogram(
 )
 predictions = Counter(
     "prediction_requests",
-    "Requests for valuations that a model answered.",
+    "Requests for valuations that a model answered, now or, from the cache, before.",
     ["model", "version", "variant", "endpoint"],
 )
-homes_valued = Counter("homes_valued", "Homes valued.", ["model", "version"])
+homes_valued = Counter("homes_valued", "Homes in those requests.", ["model", "version"])
 prediction_seconds = Histogram(
     "prediction_duration_seconds",
     "Time a model took for one request's homes.",
@@ -58,16 +58,83 @@ auth_failures = Counter(
 rate_limited = Counter(
     "rate_limited", "Requests refused because a client's share was used up.", ["policy"]
 )
+demographics_version = Gauge(
+    "demographics_version",
+    "Version of the demographics from the database, 0 for those of the CSV; the lowest "
+    "of all workers.",
+    multiprocess_mode="livemin",
+)
+demographics_zipcodes = Gauge(
+    "demographics_zipcodes",
+    "Zipcodes with demographics in service; the fewest of all workers.",
+    multiprocess_mode="livemin",
+)
 store_down = Gauge(
     "store_down",
     "1 while a worker cannot use a store and does without it.",
     ["store"],
     multiprocess_mode="livemax",
 )
-rate_limit_store_down = Gauge(
-    "rate_limit_store_down",
-    "1 while a worker cannot reach Redis and limits by RATE_LIMIT_FALLBACK.",
-    multiprocess_mode="livemax",
+journal_records = Counter("journal_records", "Predictions written to the spool.")
+journal_dropped = Counter(
+    "journal_dropped", "Predictions that could not be written to the spool."
+)
+journal_drained = Counter(
+    "journal_drained", "Predictions taken from the spool into the database."
+)
+journal_rejected = Counter(
+    "journal_rejected", "Records set aside because the database does not take them."
+)
+journal_torn = Counter(
+    "journal_torn", "Lines that a worker was writing when it ended; never answered."
+)
+journal_spool_bytes = Gauge(
+    "journal_spool_bytes",
+    "Bytes in the spool.",
+    multiprocess_mode="mostrecent",
+)
+journal_oldest_seconds = Gauge(
+    "journal_oldest_seconds",
+    "Age of the oldest segment that waits for the database.",
+    multiprocess_mode="mostrecent",
+)
+cache_requests = Counter(
+    "cache_requests",
+    "Requests for valuations, by what the cache did: hit, miss, bypassed (its store "
+    "is left alone) or error (the store failed or an entry was no good; a failed write "
+    "counts, too).",
+    ["result"],
+)
+_LIVE = ["model", "version", "slot"]
+live_outcomes = Gauge(
+    "live_outcomes",
+    "Valuations whose sale price was reported, from five on.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_mdape = Gauge(
+    "live_mdape",
+    "Median absolute error against reported sale prices, a fraction.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_ppe10 = Gauge(
+    "live_ppe10",
+    "Share valued within 10 % of the reported sale price.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_bias = Gauge(
+    "live_bias",
+    "Median relative error against reported sale prices; negative: too low.",
+    _LIVE,
+    multiprocess_mode="mostrecent",
+)
+live_coverage = Gauge(
+    "live_coverage",
+    "Share of reported sale prices inside ranges of a level.",
+    [*_LIVE, "level"],
+    multiprocess_mode="mostrecent",
 )
 
 

@@ -1,10 +1,12 @@
 """Which model answers: the champion of a slot, or its fallback when that raises."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from housing_app import demographics, metrics
+from housing_app import demographics, demographics_sql, metrics
+from housing_app.demographics import Demographics
 from housing_app.logs import log
 from housing_app.valuation import (
     loading,
@@ -34,13 +36,14 @@ def install(config: dict[str, Any]) -> None:
     Raises ValuationError whose text names the file and the cure.
     """
     started = perf_counter()
-    table = demographics.load(config["DEMOGRAPHICS_CSV"])
-    root: Path = config["MODEL_DIR"]
-    slots = loading.load_serving(root)
-    for roles in slots.values():
-        for model in roles.values():
-            table.require(model.demographics, model.manifest.id)
-            table.narrowed(model.demographics)
+    slots = loading.load_serving(config["MODEL_DIR"])
+    needed = {
+        model.manifest.id: model.demographics
+        for roles in slots.values()
+        for model in roles.values()
+    }
+    table = _demographics(config, needed)
+    table.fit(needed.items())
     demographics.install(table)
     for slot, roles in slots.items():
         predictor.install(slot, roles)
@@ -48,6 +51,15 @@ def install(config: dict[str, Any]) -> None:
             found = model.manifest
             metrics.model_info.labels(slot, role, found.name, found.version).set(1)
     metrics.model_load_seconds.set(perf_counter() - started)
+
+
+def _demographics(
+    config: dict[str, Any], needed: Mapping[str, Sequence[str]]
+) -> Demographics:
+    source: Path = config["DEMOGRAPHICS_CSV"]
+    if url := config["DEMOGRAPHICS_URL"]:
+        return demographics_sql.Follower(url).start(source, needed.items())
+    return demographics.load(source)
 
 
 def value(
@@ -86,9 +98,13 @@ def _value(
     rows = demographics.current().join(homes.zipcodes, model.demographics)
     valuations = model.value(homes, rows, details, slot)
     name, version = model.manifest.name, model.manifest.version
-    labelled = metrics.labelled
-    seconds = perf_counter() - started
-    labelled(metrics.prediction_seconds, name, version).observe(seconds)
-    labelled(metrics.predictions, name, version, variant, slot).inc()
-    labelled(metrics.homes_valued, name, version).inc(len(homes.zipcodes))
+    seconds = metrics.labelled(metrics.prediction_seconds, name, version)
+    seconds.observe(perf_counter() - started)
+    count(name, version, variant, slot, len(homes.zipcodes))
     return valuations
+
+
+def count(name: str, version: int, variant: str, slot: Slot, homes: int) -> None:
+    """Count an answer, whether the model gave it now or before."""
+    metrics.labelled(metrics.predictions, name, version, variant, slot).inc()
+    metrics.labelled(metrics.homes_valued, name, version).inc(homes)

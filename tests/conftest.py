@@ -55,8 +55,9 @@ def reference_columns_json():
 
 @pytest.fixture(scope="session")
 def app():
-    """The app with the shipped models and no rate limit."""
-    made = create_app({"RATE_LIMIT": "off", "TESTING": False})
+    """The app with the shipped models, no rate limit, and no memory of past answers."""
+    # Tests swap a model for another of the same name, which a cache cannot know.
+    made = create_app({"RATE_LIMIT": "off", "CACHE": "off", "TESTING": False})
     traffic.install(made.config)
     return made
 

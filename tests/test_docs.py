@@ -48,8 +48,9 @@ def members(document: str, heading: str) -> set[str]:
 
 
 @pytest.mark.parametrize("document", write_docs.DOCUMENTS)
-def test_tables_figures_and_printed_answers_are_what_the_code_gives(document, app):
-    wanted = write_docs.renewed(document, app)
+@pytest.mark.usefixtures("app")  # for its models
+def test_tables_figures_and_printed_answers_are_what_the_code_gives(document):
+    wanted = write_docs.renewed(document, write_docs.new_app())
     assert read(document) == wanted, "run `python tests/write_docs.py`"
 
 

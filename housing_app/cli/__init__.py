@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from housing_app.cli import demographics, judge, model, openapi, service, token
+from housing_app.cli import (
+    database,
+    demographics,
+    journal,
+    judge,
+    model,
+    openapi,
+    outcomes,
+    service,
+    token,
+)
 
 for _command in judge.COMMANDS:
     model.group.add_command(_command)
@@ -10,9 +20,12 @@ for _command in judge.COMMANDS:
 
 def init_app(app: Flask) -> None:
     """Register every command."""
+    app.cli.add_command(database.group)
     app.cli.add_command(demographics.group)
+    app.cli.add_command(journal.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)
+    app.cli.add_command(outcomes.group)
     app.cli.add_command(token.group)
     for command in service.COMMANDS:
         app.cli.add_command(command)

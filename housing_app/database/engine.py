@@ -32,7 +32,7 @@ class StoreDown(Exception):  # noqa: N818 - a state, which callers expect
 class Database:
     """Run transactions on one database; it is first connected to when it is asked."""
 
-    def __init__(self, url: str, store: str) -> None:
+    def __init__(self, url: str | URL, store: str) -> None:
         self.url = normalised(url)
         self.breaker = Breaker(store)
         self._engine: Engine | None = None
@@ -54,10 +54,15 @@ class Database:
         return self._engine
 
     def run(
-        self, work: Callable[[Connection], Result], seconds: float = SECONDS
+        self,
+        work: Callable[[Connection], Result],
+        seconds: float = SECONDS,
+        *,
+        reads_only: bool = False,
     ) -> Result:
         """Return what `work` returns, in one transaction.
 
+        reads_only: it writes nothing, and in SQLite waits for no writer.
         Raises StoreDown at once while the breaker is open, and within `seconds` when
         the database is away, hung, full or read-only. IntegrityError and DataError are
         the caller's business.
@@ -66,9 +71,9 @@ class Database:
             raise StoreDown(self.breaker.reason)
         try:
             if self.is_sqlite:
-                found = self._transact(work)
+                found = self._transact(work, reads_only)
             else:
-                found = _within(seconds, lambda: self._transact(work))
+                found = _within(seconds, lambda: self._transact(work, reads_only))
         except (IntegrityError, DataError):
             self.breaker.worked()
             raise
@@ -78,12 +83,15 @@ class Database:
         self.breaker.worked()
         return found
 
-    def _transact(self, work: Callable[[Connection], Result]) -> Result:
-        with self.engine.begin() as connection:
+    def _transact(
+        self, work: Callable[[Connection], Result], reads_only: bool
+    ) -> Result:
+        engine = self.engine.execution_options(reads_only=reads_only)
+        with engine.begin() as connection:
             return work(connection)
 
 
-def normalised(url: str) -> URL:
+def normalised(url: str | URL) -> URL:
     """Return a URL with the driver we have."""
     found = make_url(url)
     if found.drivername == "postgresql":
@@ -97,6 +105,7 @@ def _engine(url: URL) -> Engine:
             os.makedirs(os.path.dirname(url.database) or ".", exist_ok=True)
         made = create_engine(url, connect_args={"timeout": SECONDS})
         event.listen(made, "connect", _prepare_sqlite)
+        event.listen(made, "begin", _begin_sqlite)
         return made
     return create_engine(
         url,
@@ -109,10 +118,20 @@ def _engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
+    # Transactions are begun by `_begin_sqlite`: Python would leave out those that
+    # begin with a CREATE TABLE.
+    connection.isolation_level = None
     # Readers do not wait for the writer, nor it for them.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # One that reads first and writes later is refused where another wrote in between;
+    # so the writer is known from the beginning, and waits for its turn there.
+    reads = connection.get_execution_options().get("reads_only")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _within(seconds: float, call: Callable[[], Result]) -> Result:
@@ -142,6 +161,8 @@ def _within(seconds: float, call: Callable[[], Result]) -> Result:
 
 def _reason(error: Exception) -> str:
     """Return why, without the statement, its values or an address."""
+    if "no such table" in str(error) or "UndefinedTable" in str(error):
+        return "its schema is not this release's: flask db upgrade"
     if isinstance(error, DBAPIError):
         return type(error.orig).__name__ if error.orig else type(error).__name__
     return str(error) if isinstance(error, TimeoutError) else type(error).__name__

@@ -1,11 +1,12 @@
 """From a payload to the answer; `flask value` gives the same without HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from os import urandom
 from typing import Any
 
 from housing_app import traffic
+from housing_app.cache import Cache
 from housing_app.errors import Problem
 from housing_app.v1 import schemas
 from housing_app.valuation import features, predictor
@@ -14,6 +15,7 @@ from housing_app.valuation.features import Slot
 from housing_app.valuation.predictor import Details
 
 CURRENCY = "USD"
+Homes = Sequence[Mapping[str, Any]]
 
 
 def value_payload(
@@ -21,12 +23,48 @@ def value_payload(
     slot: Slot,
     details: Details,
     settings: Mapping[str, Any],
+    *,
     admit: Callable[[int], None] = lambda count: None,
+    kept: Cache | None = None,
+    record: Callable[[Homes, dict[str, Any]], None] = lambda homes, answer: None,
 ) -> dict[str, Any]:
     """Check a payload, value its homes and return the answer's members.
 
-    `admit` may refuse so many homes, once they are known to be good.
+    `admit` may refuse so many homes, once they are known to be good. What was asked
+    before may be found in `kept`. `record` is handed the homes and the answer.
     """
+    key = kept.key(payload, slot, details) if kept else None
+    answer = kept.get(key) if kept else None
+    if answer:
+        homes = schemas.asked(payload)
+        model = answer["model"]
+        admit(len(homes))
+        traffic.count(
+            model["name"], model["version"], model["variant"], slot, len(homes)
+        )
+    else:
+        answer = _value(payload, slot, details, settings, admit)
+        homes = schemas.asked(payload)
+        # A fallback answers while its champion cannot, and no longer.
+        if kept and answer["model"]["variant"] == "champion":
+            kept.put(key, answer)
+    ids = _ids(len(homes))
+    named = [
+        {"id": name} | one for name, one in zip(ids, answer["predictions"], strict=True)
+    ]
+    answer = {**answer, "predictions": named}
+    record(homes, answer)
+    return answer
+
+
+def _value(
+    payload: Any,
+    slot: Slot,
+    details: Details,
+    settings: Mapping[str, Any],
+    admit: Callable[[int], None],
+) -> dict[str, Any]:
+    """Return the answer but for the ids, which are new each time."""
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
     admit(len(request))
     champion = predictor.current(slot)
@@ -90,7 +128,6 @@ def _predictions(
     found = answer.valuations
     predictions: list[dict[str, Any]] = [
         {
-            "id": name,
             "price": round(price, 2),
             "low": round(low, 2),
             "high": round(high, 2),
@@ -100,8 +137,7 @@ def _predictions(
             "missing": missing,
             "warnings": warnings,
         }
-        for name, price, low, high, fsd, confidence, day, missing, warnings in zip(
-            _ids(len(days)),
+        for price, low, high, fsd, confidence, day, missing, warnings in zip(
             found.prices.tolist(),
             found.lows.tolist(),
             found.highs.tolist(),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from housing_app import demographics
+from housing_app import demographics, outcomes
 from housing_app.v1 import answers, schemas
 from housing_app.valuation import artifacts, features, intervals, predictor, ratios
 from housing_app.valuation.predictor import Predictor
@@ -67,12 +67,9 @@ def source() -> dict[str, Any]:
 
 def accuracy(segment: str | None) -> dict[str, Any]:
     """Return what `/v1/accuracy` says, of one kind of segment or of all."""
-    rows = [
-        row
-        for _, _, model in _serving()
-        for row in _measured(model.manifest)
-        if segment in (None, row["segment"])
-    ]
+    every = [row for _, _, model in _serving() for row in _measured(model.manifest)]
+    every += outcomes.live_rows()
+    rows = [row for row in every if segment in (None, row["segment"])]
     limits = {name: list(pair) for name, pair in ratios.IAAO_LIMITS.items()}
     return {"accuracy": rows, "limits": limits}
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from housing_app.valuation import features
 from housing_app.valuation.comparables import MOST
 from housing_app.valuation.features import (
     FEATURES,
-    POSITION,
+    NAMES,
     ZIPCODE,
     Feature,
     Homes,
@@ -106,7 +106,6 @@ class ValuationRequest:
     checked: Homes  # days are NaN where a home names no date
     valuation_date: date | None
     base: str  # JSON pointer of the list of homes; "" for a home without a list
-    slot: Slot
 
     def __len__(self) -> int:
         return len(self.checked.zipcodes)
@@ -116,22 +115,6 @@ class ValuationRequest:
         days = self.checked.days
         shared = (self.valuation_date or default).toordinal()
         return self.checked._replace(days=np.where(np.isnan(days), shared, days))
-
-    @cached_property
-    def records(self) -> list[dict[str, Any]]:
-        """Return each home as it was checked, by the names of its fields."""
-        asked = [(f.name, POSITION[f.name]) for f in slot_features(self.slot)]
-        return [
-            {name: None if math.isnan(row[i]) else row[i] for name, i in asked}
-            | {ZIPCODE: zipcode}
-            | ({} if math.isnan(day) else {VALUATION_DATE: date.fromordinal(int(day))})
-            for row, zipcode, day in zip(
-                self.checked.values.tolist(),
-                self.checked.zipcodes,
-                self.checked.days.tolist(),
-                strict=True,
-            )
-        ]
 
     def pointer(self, index: int, name: str) -> str:
         """Return the JSON pointer of a home's field."""
@@ -173,21 +156,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest:
     """Check one home or `{"records": […]}`; raise Problem with all errors."""
     if not isinstance(payload, dict):
-        raise _invalid([{"pointer": "", "detail": "must be a JSON object"}])
+        raise invalid([{"pointer": "", "detail": "must be a JSON object"}])
     if "records" not in payload:
-        return ValuationRequest(_home(payload, slot), None, "", slot)
+        return ValuationRequest(_home(payload, slot), None, "")
     try:
         envelope: Any = _ENVELOPE.load(payload)
     except ValidationError as error:
-        raise _invalid(_pointers("", error.messages_dict, payload)) from None
+        raise invalid(pointers("", error.messages_dict, payload)) from None
     records = envelope["records"]
     # Counted before anything is done for each of them.
     if not isinstance(records, list) or not 1 <= len(records) <= max_records:
         most = "" if max_records == sys.maxsize else f" and at most {max_records}"
         detail = f"must be a list of at least one{most} homes"
-        raise _invalid([{"pointer": "/records", "detail": detail}])
+        raise invalid([{"pointer": "/records", "detail": detail}])
     homes = _homes(records, slot)
-    return ValuationRequest(homes, envelope.get(VALUATION_DATE), "/records", slot)
+    return ValuationRequest(homes, envelope.get(VALUATION_DATE), "/records")
 
 
 def _home(payload: dict[str, Any], slot: Slot) -> Homes:
@@ -197,7 +180,7 @@ def _home(payload: dict[str, Any], slot: Slot) -> Homes:
     try:
         home: Any = home_schema(slot).load(payload)
     except ValidationError as error:
-        raise _invalid(_pointers("", error.messages_dict, payload)) from None
+        raise invalid(pointers("", error.messages_dict, payload)) from None
     return features.homes([home], None)
 
 
@@ -208,8 +191,22 @@ def _homes(records: list[Any], slot: Slot) -> Homes:
     try:
         found: Any = home_schema(slot).load(records, many=True)
     except ValidationError as error:
-        raise _invalid(_record_errors(error.messages, records)) from None
+        raise invalid(_record_errors(error.messages, records)) from None
     return features.homes(found, None)
+
+
+def asked(payload: Any) -> list[dict[str, Any]]:
+    """Return the homes of a payload that was checked before, as they were sent.
+
+    But for zipcodes, which are text.
+    """
+    sent = payload.get("records", [payload])
+    return [
+        home
+        if isinstance(home[ZIPCODE], str)
+        else home | {ZIPCODE: columns.zipcode(home[ZIPCODE])}
+        for home in sent
+    ]
 
 
 def load_details(given: MultiDict[str, str]) -> Details:
@@ -226,7 +223,7 @@ def load_details(given: MultiDict[str, str]) -> Details:
         else:
             values[known.member] = known.choices[sent[0]]
     if wrong:
-        raise _invalid(wrong)
+        raise invalid(wrong)
     return Details(**values)
 
 
@@ -245,7 +242,7 @@ def load_segment(given: MultiDict[str, str]) -> str | None:
         detail = f"must be one of {', '.join(SEGMENTS)}, once"
         wrong.append({"parameter": "segment", "detail": detail})
     if wrong:
-        raise _invalid(wrong)
+        raise invalid(wrong)
     return sent[0] if sent else None
 
 
@@ -272,7 +269,8 @@ PARAMETERS = {
 }
 
 
-def _invalid(errors: list[dict[str, str]]) -> Problem:
+def invalid(errors: list[dict[str, str]]) -> Problem:
+    """Return the problem of errors that point into the request."""
     plural = "error" if len(errors) == 1 else "errors"
     detail = f"{len(errors)} {plural}, listed below"
     if len(errors) > MAX_ERRORS:
@@ -290,13 +288,13 @@ def bounded(errors: list[dict[str, str]]) -> list[dict[str, str]]:
 def _record_errors(messages: Any, records: list[Any]) -> list[dict[str, str]]:
     errors: list[dict[str, str]] = []
     for index, found in sorted(messages.items(), key=lambda item: int(item[0])):
-        errors += _pointers(f"/records/{index}", found, records[int(index)])
+        errors += pointers(f"/records/{index}", found, records[int(index)])
         if len(errors) > MAX_ERRORS:
             break
     return errors
 
 
-def _pointers(base: str, messages: Any, sent: Any) -> list[dict[str, str]]:
+def pointers(base: str, messages: Any, sent: Any) -> list[dict[str, str]]:
     """Return marshmallow's messages as JSON pointers with plain words."""
     if not isinstance(sent, dict):
         return [{"pointer": base, "detail": "must be a JSON object"}]
@@ -310,7 +308,7 @@ def _pointers(base: str, messages: Any, sent: Any) -> list[dict[str, str]]:
             text = "unknown field"
         elif text == "Missing data for required field.":
             text = (
-                "is missing (send null if unknown)" if name != ZIPCODE else "is missing"
+                "is missing (send null if unknown)" if name in NAMES else "is missing"
             )
         elif text == "Field may not be null.":
             text = "must not be null"

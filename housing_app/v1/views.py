@@ -1,15 +1,17 @@
 """The views: parse, value, render."""
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from housing_app import demographics
+from housing_app import cache, demographics, journal, outcomes
 from housing_app.errors import Problem
 from housing_app.extensions import limiter
 from housing_app.v1 import answers, descriptions, openapi, schemas
+from housing_app.v1 import outcomes as v1_outcomes
 from housing_app.valuation import predictor
 from housing_app.valuation.features import Slot
 
@@ -29,8 +31,7 @@ def predict_minimal() -> dict[str, Any]:
 
 
 def _predict(slot: Slot) -> dict[str, Any]:
-    if not request.is_json:
-        raise Problem("unsupported-media-type", "send Content-Type: application/json")
+    _require_json()
     details = schemas.load_details(request.args)
     payload = schemas.parse_json(_body())
     answer = answers.value_payload(
@@ -39,8 +40,34 @@ def _predict(slot: Slot) -> dict[str, Any]:
         details,
         current_app.config,
         admit=limiter.spend,
+        record=partial(journal.record, slot),
+        kept=cache.current(),
     )
     return answer | {"request_id": g.request_id}
+
+
+@blueprint.post("/outcomes")
+def report_outcomes() -> tuple[dict[str, Any], int]:
+    """Take what homes were sold for: one outcome, or many; all of them, or none.
+
+    The first report of a valuation stays: to repeat it changes nothing, another price
+    or date is a conflict.
+    """
+    _require_json()
+    payload = schemas.parse_json(_body())
+    most = current_app.config["MAX_RECORDS"]
+    sent = v1_outcomes.load(payload, most, v1_outcomes.latest_day())
+    limiter.spend(len(sent.reports))
+    owner = None if "admin" in g.scopes else g.subject
+    who = outcomes.Who(g.subject, owner)
+    verdict = outcomes.report(sent.reports, who, journal.current())
+    members, status = v1_outcomes.answer(sent, verdict)
+    return members | {"request_id": g.request_id}, status
+
+
+def _require_json() -> None:
+    if not request.is_json:
+        raise Problem("unsupported-media-type", "send Content-Type: application/json")
 
 
 def _body() -> bytes:

@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ class Manifest:
     def id(self) -> str:
         """Return the artifact's directory name."""
         return f"{self.name}-{self.version}"
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the SHA-256 of all it says, the other files' hashes included."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:

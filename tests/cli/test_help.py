@@ -3,7 +3,16 @@
 import click
 import pytest
 
-from housing_app.cli import demographics, model, openapi, service, token
+from housing_app.cli import (
+    database,
+    demographics,
+    journal,
+    model,
+    openapi,
+    outcomes,
+    service,
+    token,
+)
 
 
 def walk(command, *path):
@@ -16,8 +25,11 @@ COMMANDS = [
     found
     for top in (
         model.group,
+        database.group,
         demographics.group,
+        journal.group,
         openapi.command,
+        outcomes.group,
         token.group,
         *service.COMMANDS,
     )
@@ -38,7 +50,7 @@ def test_a_command_has_help(run, path, command):
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
     services = {"config", "health", "info", "openapi", "token", "value"}
-    assert tops == {"demographics", "model"} | services
+    assert tops == {"db", "demographics", "journal", "model", "outcomes"} | services
     assert tops <= set(app.cli.commands)
 
 

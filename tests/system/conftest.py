@@ -63,6 +63,10 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def instance(self) -> Path:
+        return self.output.parent / "instance"
+
     def workers(self) -> list[int]:
         return children(self.pid)
 

@@ -157,16 +157,11 @@ def test_the_errors_of_a_bad_batch_are_those_of_the_schema():
     assert found["/records/5"] == "must be a JSON object"
 
 
-def test_a_checked_request_still_tells_its_homes_by_name():
-    sent = [
-        GOOD[0] | {"grade": None},
-        GOOD[1] | {"valuation_date": "2015-01-31", "zipcode": 98103},
-    ]
-    request = schemas.load_request(json.loads(json.dumps({"records": sent})), "full", 9)
-    assert len(request) == 2
-    assert request.records == [
-        sent[0],
-        sent[1] | {"valuation_date": date(2015, 1, 31), "zipcode": "98103"},
-    ]
-    days = request.homes(date(2014, 12, 24)).days.tolist()
-    assert days == [date(2014, 12, 24).toordinal(), date(2015, 1, 31).toordinal()]
+def test_a_home_is_valued_at_its_own_date_or_the_one_they_share():
+    own = {"valuation_date": "2015-01-31"}
+    for shared, expected in (({}, date(2014, 12, 24)), (own, date(2015, 1, 31))):
+        payload = {"records": [GOOD[0], GOOD[1] | own]} | shared
+        request = schemas.load_request(payload, "full", 9)
+        assert len(request) == 2
+        days = request.homes(date(2014, 12, 24)).days.tolist()
+        assert days == [expected.toordinal(), date(2015, 1, 31).toordinal()]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from housing_app import auth, create_app, demographics
+from housing_app import auth, checks, create_app, demographics
 from housing_app.config import ROOT
 from housing_app.errors import PROBLEMS, Problem
-from housing_app.v1 import openapi, schemas
+from housing_app.v1 import openapi, outcomes, schemas
 from housing_app.v1.openapi.operations import OPERATIONS
 from housing_app.valuation import features, intervals, predictor
 from housing_app.valuation.comparables import MOST
@@ -247,9 +247,46 @@ def test_homes_at_random_are_taken_if_and_only_if_the_schema_allows_them(app, ch
     assert validator(built, component("Home")).is_valid(sent) is is_taken(sent)
 
 
+SALE = {
+    "prediction_id": "7f6c2a1e-3b0d-4d7e-9a54-0c1b2d3e4f50",
+    "sale_price": 512_000,
+    "sale_date": "2015-05-02",
+}
+
+
+def test_an_outcome_is_taken_if_and_only_if_its_schema_allows_it(document):
+    shape = document["paths"]["/v1/outcomes"]["post"]["requestBody"]["content"][JSON]
+    body = validator(document, shape["schema"])
+    days = ["2015-5-2", "2015-02-30", "1899-12-31", "1900-01-01", "2015-05-02T00"]
+    prices = [999, 1_000, 1e9, 1e9 + 1, 5e5 + 0.37, 10**400]
+    ids = [SALE["prediction_id"][:-1], SALE["prediction_id"].upper()]
+    sent = [SALE | {name: value} for name in SALE for value in ODD + days + prices]
+    sent += [SALE | {"prediction_id": one} for one in ids]
+    sent += [SALE | {"more": 1}, {}, [], SALE, {"outcomes": [SALE] * 2}]
+    sent += [{"outcomes": value} for value in ([], {}, None, [1], [SALE] * 11)]
+    for one in sent:
+        assert body.is_valid(one) is is_outcome(one), one
+
+
+def is_outcome(payload):
+    try:
+        outcomes.load(payload, 1_000, outcomes.latest_day())
+    except Problem:
+        return False
+    return True
+
+
+def test_the_examples_of_outcomes_are_outcomes(document):
+    post = document["paths"]["/v1/outcomes"]["post"]
+    body = post["requestBody"]["content"][JSON]
+    for example in body["examples"].values():
+        validator(document, body["schema"]).validate(example["value"])
+        assert is_outcome(example["value"])
+
+
 # --- what is answered -----------------------------------------------------------------
 
-POST = "POST /v1/predict"
+POST, OUTCOMES = "POST /v1/predict", "POST /v1/outcomes"
 ASKED = [
     (POST, "/v1/predict", {"json": "home"}, 200),
     (POST, "/v1/predict?explain=true&comparables=20", {"json": "home"}, 200),
@@ -262,6 +299,14 @@ ASKED = [
     (POST, "/v1/predict?interval=1&explain=maybe&x=y", {"json": "home"}, 422),
     ("POST /v1/predict/minimal", "/v1/predict/minimal", {"json": "core"}, 200),
     ("POST /v1/predict/minimal", "/v1/predict/minimal", {"json": "home"}, 422),
+    (OUTCOMES, "/v1/outcomes", {"json": "sale"}, 201),
+    (OUTCOMES, "/v1/outcomes", {"json": "sale"}, 200),
+    (OUTCOMES, "/v1/outcomes", {"json": "sales"}, 200),
+    (OUTCOMES, "/v1/outcomes", {"json": "another sale"}, 409),
+    (OUTCOMES, "/v1/outcomes", {"json": "no sale"}, 404),
+    (OUTCOMES, "/v1/outcomes", {"json": {"outcomes": [{}] * 20}}, 422),
+    (OUTCOMES, "/v1/outcomes", {"data": "{", "content_type": JSON}, 400),
+    (OUTCOMES, "/v1/outcomes", {"data": "{}"}, 415),
     ("GET /v1/info", "/v1/info", {}, 200),
     ("GET /v1/accuracy", "/v1/accuracy", {}, 200),
     *(("GET /v1/accuracy", f"/v1/accuracy?segment={s}", {}, 200)
@@ -303,9 +348,22 @@ def test_the_answers_checked_below_leave_no_route_out(document):
     assert {route for route, *_ in ASKED} == routes
 
 
+@pytest.fixture(scope="module")
+def sale(app):
+    home = json.loads((ROOT / "examples" / "home.json").read_text())
+    answer = app.test_client().post("/v1/predict", json=home)
+    (found,) = answer.json["predictions"]
+    price, day = 512_000, "2015-05-02"
+    return {"prediction_id": found["id"], "sale_price": price, "sale_date": day}
+
+
 @pytest.fixture
-def bodies(home, minimal_home, example_homes):
+def bodies(home, minimal_home, example_homes, sale):
     return {
+        "sale": sale,
+        "sales": {"outcomes": [sale] * 2},
+        "another sale": sale | {"sale_price": 513_000},
+        "no sale": sale | {"prediction_id": SALE["prediction_id"]},
         "home": home,
         "homes": {"records": example_homes},
         "unknown": dict.fromkeys(home) | {"zipcode": "10001"},
@@ -323,7 +381,8 @@ def assert_documented(document, route, answer):
         shape = found["content"][answer.mimetype].get("schema", {})
         validator(document, shape, closed=True).validate(answer.json)
     assert "X-Request-ID" in found["headers"]
-    for name in ("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy"):
+    named = ("Retry-After", "WWW-Authenticate", "RateLimit", "RateLimit-Policy")
+    for name in (*named, "Cache-Status"):
         assert name not in answer.headers or name in found["headers"]
 
 
@@ -391,6 +450,23 @@ def test_a_limit_is_as_documented(document, app, route, url):
         assert_documented(document, route, answer)
         assert ("RateLimit" in answer.headers) is limited
         assert ("RateLimit-Policy" in answer.headers) is limited
+
+
+def test_an_answer_from_the_cache_is_as_documented(document, app, home):
+    made = create_app({"RATE_LIMIT": "off", "CACHE": "memory"}).test_client()
+    for _ in range(2):
+        answer = made.post("/v1/predict", json=home)
+        assert "Cache-Status" in answer.headers
+        assert_documented(document, POST, answer)
+
+
+def test_probes_that_name_what_is_degraded_are_as_documented(document, app):
+    made = create_app({"RATE_LIMIT": "off"})
+    checks.add(made, "test", lambda: {"status": checks.DEGRADED, "detail": "x"})
+    for path in ("/health", "/health/ready", "/health/startup"):
+        answer = made.test_client().get(path)
+        assert "degraded" in answer.text
+        assert_documented(document, f"GET {path}", answer)
 
 
 def test_refusals_for_want_of_a_token_or_scope_are_as_documented(document, app, home):

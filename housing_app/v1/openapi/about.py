@@ -1,5 +1,6 @@
 """Schemas of what all routes but /v1/predict answer."""
 
+from housing_app import checks
 from housing_app.v1 import answers, schemas
 from housing_app.v1.openapi.shapes import (
     REQUEST_ID,
@@ -30,6 +31,7 @@ _FIGURES = {
     "prd": number("Price-related differential (IAAO); above 1: regressive."),
     "prb": number("Price-related bias (IAAO), change of ratio per doubling."),
 }
+_ASSESSORS = ("r2", "cod", "prd", "prb")  # of holdouts alone
 _COVERAGE = mapped(
     members(
         {
@@ -41,7 +43,9 @@ _COVERAGE = mapped(
 )
 _DATE = text(format="date")
 _WINDOW = {"from": _DATE, "to": _DATE}
-_STATE = text(enum=["ok", "failed"])
+_STATE = text(enum=[checks.OK, checks.DEGRADED, checks.FAILED])
+# Each of the other parts says what there is to say of it.
+_PART = members({"status": _STATE}) | {"additionalProperties": True}
 _SLOT = text(enum=list(features.SLOTS))
 
 
@@ -118,14 +122,17 @@ _ACCURACY = members(
                     "model": text(),
                     "version": VERSION,
                     "slot": _SLOT,
-                    "source": text("Where the sales are from.", enum=["holdout"]),
+                    "source": text(
+                        "Later sales at training, or reported outcomes.",
+                        enum=["holdout", "live"],
+                    ),
                     **_WINDOW,
                     "segment": text(enum=list(schemas.SEGMENTS)),
                     "value": nullable(text("Which decile, zipcode or month.")),
                     **_FIGURES,
                     "coverage": _COVERAGE,
                 },
-                optional=("coverage",),
+                optional=("coverage", *_ASSESSORS),
             ),
             "Empty where nothing was measured yet.",
         ),
@@ -137,6 +144,18 @@ _ACCURACY = members(
 )
 
 _LOADED = nullable(text("Model id; null: none is loaded."))
+_JOURNAL = members(
+    {
+        "status": _STATE,
+        "detail": text("What is wrong."),
+        "database": text("ok, or why records cannot be drained into it."),
+        "waiting_segments": whole("Files in the spool.", minimum=0),
+        "waiting_bytes": whole(minimum=0),
+        "oldest_seconds": number("Age of the oldest of them.", minimum=0),
+    },
+    "Absent with JOURNAL=off.",
+    optional=("detail",),
+)
 _HEALTH = members(
     {
         "status": _STATE,
@@ -151,11 +170,23 @@ _HEALTH = members(
                     }
                 ),
                 "demographics": members(
-                    {"status": _STATE, "zipcodes": whole(), "detail": text()},
-                    optional=("zipcodes", "detail"),
+                    {
+                        "status": _STATE,
+                        "source": text(enum=["csv", "database"]),
+                        "version": VERSION,
+                        "zipcodes": whole(),
+                        "detail": text(),
+                    },
+                    optional=("source", "version", "zipcodes", "detail"),
                 ),
-            }
-        ),
+                "outcomes": members(
+                    {"status": _STATE, "detail": text()}, optional=("detail",)
+                ),
+                "journal": _JOURNAL,
+            },
+            optional=("journal",),
+        )
+        | {"additionalProperties": _PART},
     }
 )
 
@@ -192,7 +223,16 @@ _PROBLEM_TYPE = members(
     }
 )
 
+_REPORTED = members(
+    {
+        "stored": whole("Valuations that have an outcome from now on.", minimum=0),
+        "known": whole("Those that had this one already.", minimum=0),
+        "request_id": REQUEST_ID,
+    }
+)
+
 SCHEMAS: dict[str, Shape] = {
+    "Reported": _REPORTED,
     "Info": _INFO,
     "Field": _FIELD,
     "DemographicsSource": _SOURCE,
@@ -200,6 +240,10 @@ SCHEMAS: dict[str, Shape] = {
     "Accuracy": _ACCURACY,
     "Health": _HEALTH,
     "Status": members({"status": text(const="ok")}),
+    "Ready": members(
+        {"status": text(const="ok"), "degraded": listed(text(), "Parts; see /health.")},
+        optional=("degraded",),
+    ),
     "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
     "Problem": _PROBLEM,
     "ProblemType": _PROBLEM_TYPE,

@@ -6,7 +6,7 @@ import re
 from inspect import cleandoc
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from flask import Flask
 from werkzeug.routing import Rule
@@ -14,6 +14,7 @@ from werkzeug.routing import Rule
 from housing_app import auth
 from housing_app.errors import PROBLEMS
 from housing_app.v1 import lifecycle
+from housing_app.v1 import outcomes as v1_outcomes
 from housing_app.v1.openapi import about, parts, requests, valuations
 from housing_app.v1.openapi.operations import OPERATIONS, TAGS, Operation
 from housing_app.v1.openapi.shapes import Shape, ref
@@ -23,6 +24,18 @@ from housing_app.valuation.features import ZIPCODE, Slot
 _HOMES = Path(__file__).parents[3] / "data" / "example_homes.csv"
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 _KEY = "openapi"
+_OUTCOMES = [
+    {
+        "prediction_id": "7f6c2a1e-3b0d-4d7e-9a54-0c1b2d3e4f50",
+        "sale_price": 512_000,
+        "sale_date": "2015-05-02",
+    },
+    {
+        "prediction_id": "0e9d8c7b-6a5f-4e3d-8c2b-1a0f9e8d7c6b",
+        "sale_price": 389_500,
+        "sale_date": "2015-05-19",
+    },
+]
 _ANSWERS = valuations.SCHEMAS | about.SCHEMAS
 
 
@@ -96,30 +109,21 @@ def _security(scope: str, auth: str) -> list[dict[str, list[str]]]:
     return [{}, needed] if auth == "off" else [needed]
 
 
-def _body(slot: Slot) -> dict[str, Any]:
-    homes = _examples(slot)
-    return {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "oneOf": [ref(requests.HOMES[slot]), ref(requests.LISTS[slot])]
-                },
-                "examples": {
-                    "one": {"summary": "One home", "value": homes[0]},
-                    "several": {
-                        "summary": "Several homes",
-                        "value": {"records": homes},
-                    },
-                },
-            }
-        },
-    }
+def _body(kind: Slot | Literal["outcomes"]) -> dict[str, Any]:
+    is_home = kind != v1_outcomes.LIST
+    found = _homes(kind) if is_home else _OUTCOMES
+    things, name = ("home", "records") if is_home else ("outcome", v1_outcomes.LIST)
+    one = {"summary": f"One {things}", "value": found[0]}
+    several = {"summary": f"Several {things}s", "value": {name: found}}
+    shape = {"oneOf": [ref(name) for name in requests.BODIES[kind]]}
+    examples = {"one": one, "several": several}
+    content = {"application/json": {"schema": shape, "examples": examples}}
+    return {"required": True, "content": content}
 
 
-def _examples(slot: Slot) -> list[dict[str, Any]]:
+def _homes(slot: str) -> list[dict[str, Any]]:
     """Return the first of the example homes that come with the service."""
-    asked = {*(f.name for f in features.slot_features(slot)), ZIPCODE}
+    asked = {*(f.name for f in features.slot_features(cast(Slot, slot))), ZIPCODE}
 
     def value(name: str, text: str) -> Any:
         return text if name == ZIPCODE else json.loads(text)
@@ -140,7 +144,10 @@ def _responses(operation: Operation, scope: str, *, ending: bool) -> dict[str, A
     content: dict[str, Shape] = {kind: {} for kind in operation.media}
     if operation.schema:
         content["application/json"] = {"schema": ref(operation.schema)}
-    found = {"200": parts.response("The answer.", headers, content)}
+    own = [*headers, *operation.headers, *(["Cache-Status"] if operation.body else [])]
+    found = {"200": parts.response("The answer.", own, content)}
+    if operation.creates:
+        found["201"] = parts.response("Something new was stored.", own, content)
     found |= {str(status): parts.other(status, headers) for status in operation.also}
     for status in sorted({PROBLEMS[name].status for name in names}):
         these = [name for name in names if PROBLEMS[name].status == status]

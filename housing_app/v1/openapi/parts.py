@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+from housing_app import journal
 from housing_app.errors import PROBLEMS
 from housing_app.v1 import schemas
 from housing_app.v1.openapi.shapes import Shape, ref, text, whole
@@ -109,6 +110,13 @@ HEADERS = {
     ),
     "Retry-After": _header("Seconds to wait.", whole(minimum=0), 5),
     "WWW-Authenticate": _header("How to authenticate.", text(), "Bearer"),
+    journal.HEADER[0]: _header(
+        "The prediction could not be recorded: no outcome can be reported for it.",
+        text(enum=[journal.HEADER[1]]),
+    ),
+    "Cache-Status": _header(
+        "Whether it was answered before (RFC 9211).", text(), "housing_app; hit; ttl=42"
+    ),
     "Deprecation": _header("Since when (RFC 9745).", text(), "@1767225600"),
     "Sunset": _header(
         "When it ends (RFC 8594).", text(), "Fri, 01 Jan 2027 00:00:00 GMT"

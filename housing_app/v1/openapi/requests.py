@@ -1,12 +1,18 @@
 """Schemas of what is sent, made from the tables that check it."""
 
-from housing_app.v1 import columns
+from housing_app.v1 import columns, outcomes
 from housing_app.v1.openapi.shapes import Shape, ref
 from housing_app.valuation import features
 from housing_app.valuation.features import ZIPCODE, Feature, Slot
 
 HOMES: dict[Slot, str] = {"full": "Home", "minimal": "MinimalHome"}
 LISTS: dict[Slot, str] = {"full": "Homes", "minimal": "MinimalHomes"}
+
+# What a route's body may be: one, or a list.
+BODIES: dict[str, tuple[str, str]] = {
+    slot: (HOMES[slot], LISTS[slot]) for slot in features.SLOTS
+}
+BODIES |= {outcomes.LIST: ("Outcome", "Outcomes")}
 
 
 def field(feature: Feature) -> Shape:
@@ -77,9 +83,45 @@ def homes(slot: Slot, most: int) -> Shape:
     }
 
 
+def _outcome() -> Shape:
+    fields = {
+        "prediction_id": {
+            "description": "The `id` of a prediction.",
+            "type": "string",
+            "pattern": f"^{outcomes.ID}$",
+        },
+        "sale_price": {
+            "description": "What was paid.",
+            "type": "number",
+            "x-unit": "USD",
+            "minimum": outcomes.PRICES[0],
+            "maximum": outcomes.PRICES[1],
+        },
+        "sale_date": _DAY | {"description": "The day of sale; not in the future."},
+    }
+    return {
+        "description": "What a home was sold for.",
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def _outcomes(most: int) -> Shape:
+    items = {"type": "array", "items": ref("Outcome"), "minItems": 1, "maxItems": most}
+    return {
+        "description": "Outcomes; those of one prediction must not differ.",
+        "type": "object",
+        "properties": {outcomes.LIST: items},
+        "required": [outcomes.LIST],
+        "additionalProperties": False,
+    }
+
+
 def components(most: int) -> dict[str, Shape]:
-    """Return the named schemas of requests; `most` homes go into one."""
-    found: dict[str, Shape] = {}
+    """Return the named schemas of requests; `most` homes or outcomes go into one."""
+    found = {"Outcome": _outcome(), "Outcomes": _outcomes(most)}
     for slot in features.SLOTS:
         found[HOMES[slot]] = home(slot)
         found[LISTS[slot]] = homes(slot, most)

@@ -1,0 +1,62 @@
+"""The rows of a version, however they are stored, and the SHA-256 that tells them."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isnan
+from typing import Any, NamedTuple
+
+from housing_app import demographics
+
+Cell = float | str | None
+
+
+class Content(NamedTuple):
+    """Hold columns as they are stored: numbers or text, None where unknown."""
+
+    zipcodes: list[str]
+    columns: dict[str, list[Cell]]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yield each zipcode with its cells."""
+        return zip(self.zipcodes, *self.columns.values(), strict=True)
+
+    @property
+    def numbers(self) -> list[str]:
+        """Return the columns that hold no text: those that can be served."""
+        return [
+            name
+            for name, cells in self.columns.items()
+            if not any(isinstance(cell, str) for cell in cells)
+        ]
+
+
+def content(zipcodes: Sequence[str], cells: Mapping[str, Sequence[str]]) -> Content:
+    """Type the cells of a CSV: a column is of numbers, or of text."""
+    columns: dict[str, list[Cell]] = {}
+    for name, column in cells.items():
+        numbers = demographics.numeric(list(column))
+        if numbers is None:
+            columns[name] = [cell.strip() or None for cell in column]
+        else:
+            columns[name] = [None if isnan(x) else x for x in numbers.tolist()]
+    order = sorted(range(len(zipcodes)), key=lambda i: zipcodes[i])
+    ordered = {n: [column[i] for i in order] for n, column in columns.items()}
+    return Content([zipcodes[i] for i in order], ordered)
+
+
+def digest(found: Content) -> str:
+    """Return the SHA-256 of names, types and rows, however they are stored."""
+    numbers = set(found.numbers)
+    head = [[name, name in numbers] for name in found.columns]
+    taken = hashlib.sha256(json.dumps(head).encode())
+    for row in found.rows():
+        taken.update(json.dumps(row).encode())
+    return taken.hexdigest()
+
+
+def lines(found: Content) -> Iterable[list[str]]:
+    """Yield the lines of a CSV that is loaded to the same SHA-256."""
+    yield [demographics.KEY, *found.columns]
+    for row in found.rows():
+        yield ["" if cell is None else str(cell) for cell in row]
