@@ -21,6 +21,7 @@ from housing_app import (
     journal,
     logs,
     metrics,
+    model_store,
     ops,
     outcomes,
     site,
@@ -56,6 +57,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     cache.init_app(app)
     outcomes.init_app(app)
     extensions.exporter.init_app(app)
+    model_store.init_app(app)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(v1.blueprint, url_prefix="/v1")
     app.register_blueprint(site.blueprint)

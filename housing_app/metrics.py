@@ -51,6 +51,15 @@ model_info = Gauge(
     ["slot", "role", "model", "version"],
     multiprocess_mode="mostrecent",
 )
+model_objects = Counter(
+    "model_objects_fetched",
+    "Objects of the model store at the start: in INSTANCE_DIR (local), Redis (cache) "
+    "or fetched (store).",
+    ["source"],
+)
+model_cache_poisoned = Counter(
+    "model_cache_poisoned", "Models' bytes in Redis that were not what their key says."
+)
 
 auth_failures = Counter(
     "auth_failures", "Requests without a good token where one is needed."

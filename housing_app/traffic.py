@@ -5,7 +5,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from housing_app import demographics, demographics_sql, metrics
+from housing_app import demographics, demographics_sql, metrics, model_store
 from housing_app.demographics import Demographics
 from housing_app.logs import log
 from housing_app.valuation import (
@@ -36,7 +36,7 @@ def install(config: dict[str, Any]) -> None:
     Raises ValuationError whose text names the file and the cure.
     """
     started = perf_counter()
-    slots = loading.load_serving(config["MODEL_DIR"])
+    slots = loading.load_serving(model_store.prepare(config))
     needed = {
         model.manifest.id: model.demographics
         for roles in slots.values()

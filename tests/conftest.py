@@ -16,6 +16,8 @@ import stores
 os.environ["INSTANCE_DIR"] = tempfile.mkdtemp(prefix="housing-instance-")
 atexit.register(shutil.rmtree, os.environ["INSTANCE_DIR"], ignore_errors=True)
 
+import object_stores  # noqa: E402
+
 from housing_app import create_app, demographics, traffic  # noqa: E402
 from housing_app.config import ROOT  # noqa: E402
 from housing_app.valuation import features, predictor  # noqa: E402
@@ -99,6 +101,21 @@ def database_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'housing.db'}"
     return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 with a bucket that all tests share: none may stop it."""
+    with stores.running(object_stores.ObjectStore()) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """The same, where clients of this process find it."""
+    for name, text in s3_server.environ.items():
+        monkeypatch.setenv(name, text)
+    return s3_server
 
 
 @pytest.fixture

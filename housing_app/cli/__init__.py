@@ -3,6 +3,7 @@
 from flask import Flask
 
 from housing_app.cli import (
+    backup,
     database,
     demographics,
     journal,
@@ -11,6 +12,7 @@ from housing_app.cli import (
     openapi,
     outcomes,
     service,
+    store,
     token,
 )
 
@@ -20,12 +22,14 @@ for _command in judge.COMMANDS:
 
 def init_app(app: Flask) -> None:
     """Register every command."""
+    app.cli.add_command(backup.group)
     app.cli.add_command(database.group)
     app.cli.add_command(demographics.group)
     app.cli.add_command(journal.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)
     app.cli.add_command(outcomes.group)
+    app.cli.add_command(store.group)
     app.cli.add_command(token.group)
     for command in service.COMMANDS:
         app.cli.add_command(command)

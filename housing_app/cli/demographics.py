@@ -10,7 +10,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from tqdm import tqdm
 
-from housing_app import demographics, demographics_sql
+from housing_app import demographics, demographics_sql, model_store
 from housing_app.config import ROOT
 from housing_app.database import Database, StoreDown
 from housing_app.valuation import artifacts
@@ -130,7 +130,7 @@ def _stored() -> tuple[demographics_sql.Version, demographics_sql.Content]:
 
 def _require(columns: Sequence[str], source: str) -> None:
     """Refuse demographics without a column that a serving model needs."""
-    root: Path = current_app.config["MODEL_DIR"]
+    root = model_store.folder(current_app.config)
     serving = artifacts.read_serving(root)
     for name in sorted({name for roles in serving.values() for name in roles.values()}):
         for column in artifacts.read_manifest(root / name).demographics:

@@ -147,7 +147,8 @@ def settle(
         for position, one in enumerate(reports)
         if (fields := _differences(one, held.get(one.prediction_id, one)))
     }
-    return Verdict(len(new), len(known - new), unknown, conflicts)
+    same = known - new - {reports[position].prediction_id for position in conflicts}
+    return Verdict(len(new), len(same), unknown, conflicts)
 
 
 def _predictions(

@@ -187,7 +187,12 @@ _SCHEMA = _object(
             home={"type": "object"}, day=_NUMBER, demographics=_LIST, expected=_LIST
         ),
     },
-    files=_each(_TEXT),
+    files={
+        "type": "object",
+        # Names of files in the directory, never a way out of it.
+        "propertyNames": {"pattern": r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"},
+        "additionalProperties": {"pattern": "^[0-9a-f]{64}$"},
+    },
 )
 _validator = jsonschema.Draft202012Validator(
     _SCHEMA, format_checker=jsonschema.FormatChecker(["date"])
@@ -203,8 +208,14 @@ def verify_files(directory: Path, manifest: Manifest) -> None:
         path = directory / name
         if name not in present or not path.is_file():
             raise ArtifactError(f"{path}: missing; {CURE}")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if sha256_of(path) != digest:
             raise ArtifactError(f"{path}: SHA-256 differs from the manifest; {CURE}")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_serving(root: Path) -> dict[str, dict[str, str]]:

@@ -4,6 +4,7 @@ import click
 import pytest
 
 from housing_app.cli import (
+    backup,
     database,
     demographics,
     journal,
@@ -11,6 +12,7 @@ from housing_app.cli import (
     openapi,
     outcomes,
     service,
+    store,
     token,
 )
 
@@ -26,10 +28,12 @@ COMMANDS = [
     for top in (
         model.group,
         database.group,
+        backup.group,
         demographics.group,
         journal.group,
         openapi.command,
         outcomes.group,
+        store.group,
         token.group,
         *service.COMMANDS,
     )
@@ -50,7 +54,8 @@ def test_a_command_has_help(run, path, command):
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
     services = {"config", "health", "info", "openapi", "token", "value"}
-    assert tops == {"db", "demographics", "journal", "model", "outcomes"} | services
+    ours = {"backup", "db", "demographics", "journal", "model", "outcomes", "store"}
+    assert tops == ours | services
     assert tops <= set(app.cli.commands)
 
 

@@ -18,9 +18,9 @@ import pytest
 import requests
 
 from housing_app.config import ROOT
-from tests.system.conftest import Server, free_port, start, unharmed
+from tests.system.conftest import Server, free_port, run, start, unharmed
 
-__all__ = ["start"]
+__all__ = ["run", "start"]
 
 _spec = importlib.util.spec_from_file_location(
     "render", ROOT / "deploy" / "nginx" / "render.py"

@@ -32,7 +32,7 @@ def test_a_server_writes_to_memory_metrics_output_and_its_instance_folder(server
 
 def test_a_folder_that_takes_no_files_stops_the_start(run):
     words = ("-m", "gunicorn", "--config", "gunicorn.conf.py")
-    done = run(*words, INSTANCE_DIR="/proc/nowhere", BIND="127.0.0.1:0")
+    done = run(*words, INSTANCE_DIR="/proc/nowhere", PORT="8199")
     assert done.returncode == 1
     last = (done.stdout + done.stderr).strip().splitlines()[-1]
     assert last.startswith("housing_app cannot start: INSTANCE_DIR: /proc/nowhere")

@@ -151,9 +151,12 @@ def test_a_redis_that_is_away_for_ten_seconds_costs_no_answer(
     redis.start() if trouble == "killed" else redis.resume()
 
     ours, twins = phase(run, broken, cured), phase(twin, broken, cured)
-    slowest = run.answers.between(broken, cured).slowest()
-    print(f"{trouble}: {ours} answers, twin {twins}, slowest {slowest * 1000:.0f} ms")
-    assert slowest <= SLOWEST
+    slowest, usual = (x.answers.between(broken, cured).slowest() for x in (run, twin))
+    print(
+        f"{trouble}: {ours} answers, twin {twins}; slowest {slowest:.3f}, {usual:.3f} s"
+    )
+    # 0.3 s, or more by what the machine took from the twin beyond its tenth of it.
+    assert slowest <= SLOWEST + max(0.0, usual - 0.1)
     assert ours >= 0.8 * twins
 
     wait(lambda: degraded(run.server) == [[]] * 12, 15)
