@@ -60,7 +60,7 @@ class Demographics:
         return self.narrowed(columns)[[places.get(zipcode, -1) for zipcode in zipcodes]]
 
     def narrowed(self, columns: Sequence[str]) -> FloatArray:
-        """Return just these columns of all rows, and one of NaN: made once per model."""
+        """Return just these columns of all rows, then one of NaN; made once a model."""
         key = tuple(columns)
         if key not in self._narrowed:
             positions = [self.columns.index(name) for name in key]
