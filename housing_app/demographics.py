@@ -8,7 +8,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +39,10 @@ class Demographics:
         default_factory=dict, repr=False
     )
 
+    def __post_init__(self) -> None:
+        # Now, in the master: in a worker it would copy every page a zipcode is on.
+        self._places = {zipcode: place for place, zipcode in enumerate(self.rows)}
+
     def require(self, columns: Sequence[str], needed_by: str) -> None:
         """Refuse a source without the columns a model names."""
         if missing := [name for name in columns if name not in self.columns]:
@@ -69,10 +72,6 @@ class Demographics:
                 made[place] = row[positions]
             self._narrowed[key] = made
         return self._narrowed[key]
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {zipcode: place for place, zipcode in enumerate(self.rows)}
 
     def row(self, zipcode: str) -> dict[str, float | None] | None:
         """Return one zipcode's demographics by name, null where unknown."""
