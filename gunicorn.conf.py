@@ -1,5 +1,6 @@
 """gunicorn's settings; ours come from housing_app.config."""
 
+import gc
 import json
 import os
 import sys
@@ -99,7 +100,11 @@ def on_starting(server):  # noqa: ANN001, ANN201
 
 
 def when_ready(server):  # noqa: ANN001, ANN201
-    """Say where the service answers and how to try it."""
+    """Say where the service answers and how to try it; get ready to fork."""
+    # What is there before any worker stays there: no worker looks for garbage in it,
+    # which would take time and copy memory that they share.
+    gc.collect()
+    gc.freeze()
     host = bind.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  # nosec B104
     print(
         f"\nhousing_app answers on http://{host}; try\n\n"

@@ -15,13 +15,14 @@ import flask_limiter
 import limits
 from flask import Flask, Response, current_app, g, request
 from flask_limiter.util import get_remote_address
-from limits.storage import MemoryStorage, Storage
+from limits.storage import Storage
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from housing_app import checks, metrics
 from housing_app.breaker import Breaker
+from housing_app.counters import Counters
 
 _TIMEOUT_SECONDS = 0.1
 _KEY = "housing_app.limits"
@@ -133,7 +134,7 @@ class Limiter(flask_limiter.Limiter):
         super().init_app(app)
         shared = self.storage if settings["REDIS_URL"] else None
         # Keys begin with the policy's name: one memory does for both quotas.
-        memory = MemoryStorage() if shared else self.storage
+        memory = Counters() if shared else self.storage
         breaker = Breaker("rate limits")
         failures = policy("authentication", settings["AUTH_FAILURE_LIMIT"])
         quotas = {"failures": _Quota(failures, failures, shared, memory, breaker)}
@@ -175,7 +176,7 @@ def _state(
 def _storage_uri(settings: Mapping[str, Any]) -> str:
     """Return where to count, as Flask-Limiter writes it."""
     url: str = settings["REDIS_URL"]
-    return f"redis+{url}" if url.startswith("unix:") else url or "memory://"
+    return f"redis+{url}" if url.startswith("unix:") else url or "counters://"
 
 
 def _is_scrape() -> bool:
@@ -216,13 +217,13 @@ def ipv6_network(address: str) -> str:
 
 def _describe(response: Response) -> Response:
     """Say what is left (draft-ietf-httpapi-ratelimit-headers-10)."""
-    if "quota" in g:
-        policy, count = g.quota
+    quota = g.get("quota")
+    if quota:
+        policy, count = quota
         left = max(0, policy.amount - count.used)
-        response.headers["RateLimit-Policy"] = (
+        headers = response.headers
+        headers["RateLimit-Policy"] = (
             f'"{policy.name}";q={policy.amount};w={policy.seconds}'
         )
-        response.headers["RateLimit"] = (
-            f'"{policy.name}";r={left};t={math.ceil(count.wait)}'
-        )
+        headers["RateLimit"] = f'"{policy.name}";r={left};t={math.ceil(count.wait)}'
     return response

@@ -98,12 +98,13 @@ def _value(
     rows = demographics.current().join(homes.zipcodes, model.demographics)
     valuations = model.value(homes, rows, details, slot)
     name, version = model.manifest.name, model.manifest.version
-    metrics.prediction_seconds.labels(name, version).observe(perf_counter() - started)
+    seconds = metrics.labelled(metrics.prediction_seconds, name, version)
+    seconds.observe(perf_counter() - started)
     count(name, version, variant, slot, len(homes.zipcodes))
     return valuations
 
 
 def count(name: str, version: int, variant: str, slot: Slot, homes: int) -> None:
     """Count an answer, whether the model gave it now or before."""
-    metrics.predictions.labels(name, version, variant, slot).inc()
-    metrics.homes_valued.labels(name, version).inc(homes)
+    metrics.labelled(metrics.predictions, name, version, variant, slot).inc()
+    metrics.labelled(metrics.homes_valued, name, version).inc(homes)

@@ -5,9 +5,10 @@ import time
 
 import pytest
 import stores
-from limits.storage import MemoryStorage, storage_from_string
+from limits.storage import storage_from_string
 
 from housing_app import create_app, limits
+from housing_app.counters import Counters
 
 PREDICT = "/v1/predict"
 SECRET = b"T9v4fWb2kQz7Lx0RmYpJ8sDcH3nGuEa6"  # pragma: allowlist secret
@@ -211,7 +212,7 @@ def test_without_a_limit_nothing_is_counted_or_said(limited, home):
 @pytest.fixture(params=["memory", "redis"])
 def store(request):
     if request.param == "memory":
-        return MemoryStorage()
+        return Counters()
     return storage_from_string(request.getfixturevalue("redis_server"))
 
 
@@ -239,13 +240,13 @@ def test_memory_and_redis_count_batches_and_windows_alike(store):
 
 def test_windows_of_clients_end_at_different_times():
     policy = limits.Policy("test", 10, 3_600)
-    store = MemoryStorage()
+    store = Counters()
     waits = [limits.take(store, policy, f"a:192.0.2.{n}", 1).wait for n in range(50)]
     assert len({round(wait) for wait in waits}) > 40
 
 
 def test_memory_forgets_windows_that_have_ended():
-    store, policy = MemoryStorage(), limits.Policy("test", 5, 1)
+    store, policy = Counters(), limits.Policy("test", 5, 1)
     for n in range(100):
         limits.take(store, policy, str(n), 1)
     time.sleep(2.02)

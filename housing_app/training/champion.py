@@ -11,6 +11,7 @@ from housing_app.training.recipes import SEED, Files, Learned, Recipe, Tick
 from housing_app.valuation import artifacts, comparables, features
 from housing_app.valuation.features import FloatArray, Homes
 from housing_app.valuation.kinds import catboost
+from housing_app.valuation.surfaces import SURFACES
 
 # loss, trees, learning rate. The mean of the two is better than either: squared
 # errors see the level of a place, absolute ones are not misled by odd sales.
@@ -141,7 +142,7 @@ def _rows(
     columns = features.columns(homes, learned.joined)
     unplaced = np.isnan(columns["east"])
     for name, values in place.items():
-        local = name in features.SURFACES
+        local = name in SURFACES
         columns[name] = np.where(unplaced & local, np.nan, values)
     return features.matrix(columns, recipe.features)
 

@@ -157,9 +157,9 @@ def comparables(
     for start in range(0, len(sales), 1000):
         rows = slice(start, start + 1000)
         part = Columns({name: columns[name][rows] for name in COLUMNS[slot]})
-        distances = found.distances(part)
-        nearest.append(distances.min(axis=1))
-        gaps.append(found.gaps(distances, base.target[rows]))
+        near = found.near(part, index.JUDGED)
+        nearest.append(near.away[:, 0])
+        gaps.append(found.gaps(near, base.target[rows]))
     # Over the sales' own prices: a valuation that lies further from its comparables
     # than 99 % of real prices do deserves a second look.
     limits = {

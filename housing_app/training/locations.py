@@ -12,7 +12,8 @@ from scipy.spatial import cKDTree
 
 from housing_app.training.dataset import Mask, Sales
 from housing_app.valuation import features, market
-from housing_app.valuation.features import SURFACES, FloatArray, Slot, Surfaces
+from housing_app.valuation.features import FloatArray, Slot
+from housing_app.valuation.surfaces import SURFACES, Surfaces
 
 MIN_GROUP = 5  # sales; the fewest that any stored value may stand for
 # Eleven months cannot tell trend from season, so both are drawn to what such counties

@@ -14,6 +14,7 @@ from housing_app.training.census import MODEL_COLUMNS
 from housing_app.training.dataset import Sales, SalesError
 from housing_app.valuation import features
 from housing_app.valuation.features import FloatArray, Homes, Slot
+from housing_app.valuation.surfaces import SURFACES
 
 SEED = 20150331
 KINDS = ("knn", "lightgbm", "catboost")
@@ -29,7 +30,7 @@ _FULL = (
     *_OWN_FULL,
     *("effective_year", "lot_relative", "living_per_bedroom", "living_relative"),
     *("grade_living", "east", "north", "to_seattle", "to_bellevue", "to_redmond"),
-    *features.SURFACES,
+    *SURFACES,
     *locations.ZIP_COLUMNS["full"],
     *MODEL_COLUMNS,
 )
@@ -81,7 +82,7 @@ class Recipe:
         """Return the columns that come from the demographics."""
         own = features.OWN.union(locations.ZIP_COLUMNS[self.slot])
         if self.kind != "catboost":
-            own -= set(features.SURFACES)
+            own -= set(SURFACES)
         names = [name for name in self.features if name not in own]
         available.require(names, f"{self.kind} ({self.slot})")
         return names
@@ -139,7 +140,7 @@ def learn(recipe: Recipe, sales: Sales, demographics: Demographics) -> Learned:
         joined[name] = np.array(values)
     columns = features.columns(homes, joined)
     for name in recipe.features:
-        if name not in features.SURFACES:
+        if name not in SURFACES:
             fill.setdefault(name, float(np.median(columns[name])))
     return Learned(base, Fitted({}, {}, fill, area, names), joined, homes)
 

@@ -1,8 +1,8 @@
 """From a payload to the answer; `flask value` gives the same without HTTP."""
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from os import urandom
 from typing import Any
 
 from housing_app import traffic
@@ -36,18 +36,22 @@ def value_payload(
     key = kept.key(payload, slot, details) if kept else None
     answer = kept.get(key) if kept else None
     if answer:
-        homes: Homes = schemas.asked(payload)
+        homes = schemas.asked(payload)
         model = answer["model"]
         admit(len(homes))
         traffic.count(
             model["name"], model["version"], model["variant"], slot, len(homes)
         )
     else:
-        homes, answer = _value(payload, slot, details, settings, admit)
+        answer = _value(payload, slot, details, settings, admit)
+        homes = schemas.asked(payload)
         # A fallback answers while its champion cannot, and no longer.
         if kept and answer["model"]["variant"] == "champion":
             kept.put(key, answer)
-    named = [{"id": str(uuid.uuid4())} | one for one in answer["predictions"]]
+    ids = _ids(len(homes))
+    named = [
+        {"id": name} | one for name, one in zip(ids, answer["predictions"], strict=True)
+    ]
     answer = {**answer, "predictions": named}
     record(homes, answer)
     return answer
@@ -59,23 +63,22 @@ def _value(
     details: Details,
     settings: Mapping[str, Any],
     admit: Callable[[int], None],
-) -> tuple[Homes, dict[str, Any]]:
-    """Return the homes, and the answer but for the ids, which are new each time."""
+) -> dict[str, Any]:
+    """Return the answer but for the ids, which are new each time."""
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
-    admit(len(request.records))
+    admit(len(request))
     champion = predictor.current(slot)
     if champion is None:
         raise NotReady(f"no model is loaded for slot {slot}")
-    default = request.valuation_date or champion.valuation_date
-    homes = features.homes(request.records, default)
+    homes = request.homes(champion.valuation_date)
     refuse = settings["REFUSE_OUTSIDE_AREA"]
     try:
         answer = traffic.value(slot, homes, details, refuse_outside=refuse)
     except OutsideArea as error:
         raise _outside(error, request) from None
     found = answer.model.manifest
-    days = [date.fromordinal(int(day)).isoformat() for day in homes.days]
-    members = {
+    days = _iso(homes.days.tolist())
+    return {
         "predictions": _predictions(answer, days, details),
         "interval": details.level,
         "currency": CURRENCY,
@@ -86,7 +89,26 @@ def _value(
             "variant": answer.variant,
         },
     }
-    return request.records, members
+
+
+def _iso(ordinals: list[float]) -> list[str]:
+    """Return dates as text; of a thousand homes most have the same."""
+    written = {day: date.fromordinal(int(day)).isoformat() for day in set(ordinals)}
+    return [written[day] for day in ordinals]
+
+
+def _ids(count: int) -> list[str]:
+    """Return random UUIDs: version 4, at a third of the time of uuid.uuid4."""
+    text = urandom(16 * count).hex()
+    return [
+        f"{text[i : i + 8]}-{text[i + 8 : i + 12]}-4{text[i + 13 : i + 16]}-"
+        f"{_VARIANT[text[i + 16]]}{text[i + 17 : i + 20]}-{text[i + 20 : i + 32]}"
+        for i in range(0, 32 * count, 32)
+    ]
+
+
+# The two bits that a UUID's variant leaves to chance.
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 def _outside(error: OutsideArea, request: schemas.ValuationRequest) -> Problem:

@@ -32,6 +32,8 @@ def init_app(app: Flask, notices: Sequence[Notice] = NOTICES) -> None:
     """Add the headers to the answers of the routes in `notices`."""
     headers = {notice.rule: _headers(notice) for notice in notices}
     app.extensions[_KEY] = headers
+    if not headers:
+        return
 
     @app.after_request
     def announce(response: Response) -> Response:

@@ -7,7 +7,6 @@ which may be a number.
 
 import json
 import math
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -16,16 +15,21 @@ from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 from marshmallow import RAISE, Schema, ValidationError, fields
 from werkzeug.datastructures import MultiDict
 
 from housing_app.errors import Problem
+from housing_app.v1 import columns
+from housing_app.v1.columns import VALUATION_DATE
+from housing_app.valuation import features
 from housing_app.valuation.comparables import MOST
 from housing_app.valuation.features import (
     FEATURES,
     NAMES,
     ZIPCODE,
     Feature,
+    Homes,
     Slot,
     slot_features,
 )
@@ -33,8 +37,6 @@ from housing_app.valuation.intervals import LEVELS
 from housing_app.valuation.predictor import Details
 
 MAX_ERRORS = 100  # more would help nobody and could be made to fill memory
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-DATES = (date(1900, 1, 1), date(2200, 1, 1))
 
 
 class HomeNumber(fields.Field[float]):
@@ -59,36 +61,20 @@ class Zipcode(fields.Field[str]):
     """Take five digits, as a string or as a number (501 is "00501")."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
-        value = zipcode_of(value)
-        if isinstance(value, str) and len(value) == 5 and value.isascii():  # noqa: SIM102
-            if value.isdigit():
-                return value
-        raise ValidationError("must be a zipcode of five digits")
-
-
-def zipcode_of(value: Any) -> Any:
-    """Return a whole number as five digits, anything else as it is."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:05d}"
-    return value
+        found = columns.zipcode(value)
+        if found is None:
+            raise ValidationError("must be a zipcode of five digits")
+        return found
 
 
 class Day(fields.Field[date]):
     """Take an ISO date."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
-        try:
-            day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
-        except (TypeError, ValueError):
-            day = None
-        if day is None or not DATES[0] <= day < DATES[1]:
+        found = columns.day(value)
+        if found is None:
             raise ValidationError("must be a date such as 2015-03-31")
-        return day
-
-
-_VALUATION_DATE = "valuation_date"
+        return found
 
 
 @cache
@@ -98,7 +84,7 @@ def home_schema(slot: Slot) -> Schema:
         feature.name: HomeNumber(feature) for feature in slot_features(slot)
     }
     members[ZIPCODE] = Zipcode(required=True)
-    members[_VALUATION_DATE] = Day()
+    members[VALUATION_DATE] = Day()
     made: type[Schema] = Schema.from_dict(dict(members), name=f"{slot.title()}Home")
     return made(unknown=RAISE)
 
@@ -117,9 +103,18 @@ _ENVELOPE = Envelope(unknown=RAISE)
 class ValuationRequest:
     """Hold a checked request: homes in order, and the date they share."""
 
-    records: list[dict[str, Any]]
+    checked: Homes  # days are NaN where a home names no date
     valuation_date: date | None
     base: str  # JSON pointer of the list of homes; "" for a home without a list
+
+    def __len__(self) -> int:
+        return len(self.checked.zipcodes)
+
+    def homes(self, default: date) -> Homes:
+        """Return the homes, at `default` where the request names no date."""
+        days = self.checked.days
+        shared = (self.valuation_date or default).toordinal()
+        return self.checked._replace(days=np.where(np.isnan(days), shared, days))
 
     def pointer(self, index: int, name: str) -> str:
         """Return the JSON pointer of a home's field."""
@@ -162,11 +157,9 @@ def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest
     """Check one home or `{"records": […]}`; raise Problem with all errors."""
     if not isinstance(payload, dict):
         raise invalid([{"pointer": "", "detail": "must be a JSON object"}])
-    schema = home_schema(slot)
+    if "records" not in payload:
+        return ValuationRequest(_home(payload, slot), None, "")
     try:
-        if "records" not in payload:
-            home: Any = schema.load(payload)
-            return ValuationRequest([home], home.get(_VALUATION_DATE), "")
         envelope: Any = _ENVELOPE.load(payload)
     except ValidationError as error:
         raise invalid(pointers("", error.messages_dict, payload)) from None
@@ -176,17 +169,44 @@ def load_request(payload: Any, slot: Slot, max_records: int) -> ValuationRequest
         most = "" if max_records == sys.maxsize else f" and at most {max_records}"
         detail = f"must be a list of at least one{most} homes"
         raise invalid([{"pointer": "/records", "detail": detail}])
+    homes = _homes(records, slot)
+    return ValuationRequest(homes, envelope.get(VALUATION_DATE), "/records")
+
+
+def _home(payload: dict[str, Any], slot: Slot) -> Homes:
+    homes = columns.checked([payload], slot)
+    if homes is not None:
+        return homes
     try:
-        homes: Any = schema.load(records, many=True)
+        home: Any = home_schema(slot).load(payload)
+    except ValidationError as error:
+        raise invalid(pointers("", error.messages_dict, payload)) from None
+    return features.homes([home], None)
+
+
+def _homes(records: list[Any], slot: Slot) -> Homes:
+    homes = columns.checked(records, slot)
+    if homes is not None:
+        return homes
+    try:
+        found: Any = home_schema(slot).load(records, many=True)
     except ValidationError as error:
         raise invalid(_record_errors(error.messages, records)) from None
-    return ValuationRequest(homes, envelope.get(_VALUATION_DATE), "/records")
+    return features.homes(found, None)
 
 
 def asked(payload: Any) -> list[dict[str, Any]]:
-    """Return the homes of a payload that was checked before, as they were sent."""
+    """Return the homes of a payload that was checked before, as they were sent.
+
+    But for zipcodes, which are text.
+    """
     sent = payload.get("records", [payload])
-    return [home | {ZIPCODE: zipcode_of(home[ZIPCODE])} for home in sent]
+    return [
+        home
+        if isinstance(home[ZIPCODE], str)
+        else home | {ZIPCODE: columns.zipcode(home[ZIPCODE])}
+        for home in sent
+    ]
 
 
 def load_details(given: MultiDict[str, str]) -> Details:

@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import numpy.typing as npt
 
+from housing_app.valuation import shapes
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import SLOTS, FloatArray
 
@@ -128,9 +128,8 @@ def read_manifest(directory: Path) -> Manifest:
             f"{path}: format {stored['format']} is not {FORMAT}, which this release "
             "reads: train the model again or install the matching release"
         )
-    for error in _validator.iter_errors(stored):
-        place = error.json_path.removeprefix("$.")
-        raise ArtifactError(f"{path}: {place}: {error.message[:200]!r}; {CURE}")
+    for place, why in shapes.faults(stored, _SCHEMA):
+        raise ArtifactError(f"{path}: {place[:200]} {why}; {CURE}")
     manifest = Manifest(**{name: stored[name] for name in expected})
     if directory.name != manifest.id:
         raise ArtifactError(
@@ -191,11 +190,8 @@ _SCHEMA = _object(
         "type": "object",
         # Names of files in the directory, never a way out of it.
         "propertyNames": {"pattern": r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"},
-        "additionalProperties": {"pattern": "^[0-9a-f]{64}$"},
+        "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     },
-)
-_validator = jsonschema.Draft202012Validator(
-    _SCHEMA, format_checker=jsonschema.FormatChecker(["date"])
 )
 
 

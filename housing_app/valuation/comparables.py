@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,33 @@ FILE = "comparables.npz"
 MOST = 20
 # What is shown of a comparable's typical home.
 SHOWN = ("bedrooms", "bathrooms", "sqft_living", "sqft_lot", "grade", "yr_built")
-_JUDGED = 5  # comparables whose prices a valuation is held against
+JUDGED = 5  # comparables whose prices a valuation is held against
 _REACH = 0.1  # log price; how fast their say fades
+_BLOCK = 64  # homes whose distances stay in the processor's cache
+
+
+class Near(NamedTuple):
+    """Hold each home's most similar groups, the most similar first.
+
+    groups: (n, count) positions; away: (n, count) distances.
+    """
+
+    groups: npt.NDArray[np.intp]
+    away: FloatArray
+
+
+def closest(distances: FloatArray, count: int) -> Near:
+    """Return the smallest of (n, groups) distances; of equal ones the first."""
+    rows, most = distances.shape
+    if count < most:
+        groups = distances.argpartition(count - 1, axis=1)[:, :count]
+        groups.sort(axis=1)
+    else:
+        groups = np.tile(np.arange(most), (rows, 1))
+    row = np.arange(rows)[:, None]
+    away = distances[row, groups]
+    order = away.argsort(axis=1, kind="stable")
+    return Near(groups[row, order], away[row, order])
 
 
 @dataclass(frozen=True)
@@ -56,48 +81,71 @@ class Comparables:
 
         What is unknown of a home differs from nothing.
         """
-        found = features.matrix(columns, self.columns) / self.steps
-        known = ~np.isnan(found)
-        found = np.where(known, found, 0.0)
-        squared = (
-            (found**2).sum(axis=1)[:, None]
-            - 2 * found @ self.points.T
-            + known.astype(np.float64) @ (self.points**2).T
-        )
-        return np.asarray(np.sqrt(np.maximum(squared, 0)))
+        apart, own = self._squared(features.matrix(columns, self.columns) / self.steps)
+        return np.asarray(np.sqrt(np.maximum(apart + own, 0)))
 
-    def gaps(self, distances: FloatArray, levels: FloatArray) -> FloatArray:
+    def near(self, columns: Columns, count: int) -> Near:
+        """Return the most similar groups and their distances."""
+        rows = features.matrix(columns, self.columns) / self.steps
+        if len(rows) <= _BLOCK:
+            return self._near(rows, count)
+        blocks = [
+            self._near(rows[start : start + _BLOCK], count)
+            for start in range(0, len(rows), _BLOCK)
+        ]
+        groups, away = map(np.concatenate, zip(*blocks, strict=True))
+        return Near(groups, away)
+
+    def _near(self, rows: FloatArray, count: int) -> Near:
+        apart, own = self._squared(rows)
+        groups, away = closest(apart, count)
+        return Near(groups, np.sqrt(np.maximum(away + own, 0)))
+
+    def _squared(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return (n, groups) squared distances less the (n, 1) squares of the homes."""
+        known = ~np.isnan(rows)
+        sizes: FloatArray = self._sizes
+        if not known.all():
+            rows = np.where(known, rows, 0.0)
+            sizes = known.astype(np.float64) @ self._squares
+        apart = (-2 * rows) @ self._points
+        apart += sizes
+        return apart, (rows * rows).sum(axis=1, keepdims=True)
+
+    @cached_property
+    def _points(self) -> FloatArray:
+        return np.ascontiguousarray(self.points.T)
+
+    @cached_property
+    def _squares(self) -> FloatArray:
+        return np.asarray(self._points**2)
+
+    @cached_property
+    def _sizes(self) -> FloatArray:
+        return np.asarray(self._squares.sum(axis=0))
+
+    def gaps(self, near: Near, levels: FloatArray) -> FloatArray:
         """Return how far log prices lie from those of the nearest comparables.
 
         levels: (n,) index-free log prices.
         """
-        count = min(_JUDGED, distances.shape[1])
-        near = np.argpartition(distances, count - 1, axis=1)[:, :count]
-        away = np.take_along_axis(distances, near, 1)
+        groups, away = near.groups[:, :JUDGED], near.away[:, :JUDGED]
         # From the nearest on, so that the weights of far homes do not all fade to 0.
-        weight = np.exp((away.min(axis=1, keepdims=True) - away) / _REACH)
-        theirs = (weight * self.levels[near]).sum(axis=1) / weight.sum(axis=1)
+        weight = np.exp((away[:, :1] - away) / _REACH)
+        theirs = (weight * self.levels[groups]).sum(axis=1) / weight.sum(axis=1)
         return np.asarray(np.abs(levels - theirs))
 
-    def nearest(
-        self, distances: FloatArray, count: int, lat: FloatArray, long: FloatArray
+    def described(
+        self, near: Near, lat: FloatArray, long: FloatArray
     ) -> list[list[dict[str, Any]]]:
-        """Return each home's most similar comparables, best first."""
-        count = min(count, distances.shape[1])
-        if count < distances.shape[1]:
-            near = np.argpartition(distances, count - 1, axis=1)[:, :count]
-        else:
-            near = np.tile(np.arange(count), (len(distances), 1))
-        away = np.take_along_axis(distances, near, 1)
-        order = np.lexsort((near, away))
-        near = np.take_along_axis(near, order, 1)
-        away = np.take_along_axis(away, order, 1)
+        """Return comparables as an answer holds them."""
+        groups = near.groups
         at = features.POSITION
         km = features.distance_km(
             lat[:, None],
             long[:, None],
-            self.homes[near, at["lat"]],
-            self.homes[near, at["long"]],
+            self.homes[groups, at["lat"]],
+            self.homes[groups, at["long"]],
         )
         return [
             [
@@ -105,7 +153,7 @@ class Comparables:
                 for group, similarity, kilometres in zip(*row, strict=True)
             ]
             for row in zip(
-                near.tolist(), np.exp(-away).tolist(), km.tolist(), strict=True
+                groups.tolist(), np.exp(-near.away).tolist(), km.tolist(), strict=True
             )
         ]
 

@@ -1,5 +1,6 @@
 """What makes an answer doubtful: warnings, home by home."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
@@ -9,12 +10,13 @@ import numpy as np
 
 from housing_app.valuation import features
 from housing_app.valuation.artifacts import Manifest
-from housing_app.valuation.features import Homes
+from housing_app.valuation.features import FloatArray, Homes, by_column
 
 Warnings = list[dict[str, str]]
 
 _FAR_KM = 3.0  # beyond the zipcode's own radius
 _STALE_DAYS = 91
+_EPOCH = date(1970, 1, 1).toordinal()
 # Warnings that the range does not pay for: such answers are graded low.
 GRAVE = frozenset(
     (
@@ -31,9 +33,13 @@ class Doubts:
 
     def __init__(self, manifest: Manifest, asked: Sequence[str]) -> None:
         self._manifest = manifest
-        self._asked = asked
-        self._positions = [features.POSITION[name] for name in asked]
-        self._low, self._high = np.array([manifest.ranges[name] for name in asked]).T
+        anything = (-np.inf, np.inf)
+        self._low, self._high = np.array(
+            [
+                manifest.ranges[name] if name in asked else anything
+                for name in features.NAMES
+            ]
+        ).T
         trained = manifest.training
         ends = [date.fromisoformat(trained[end]).toordinal() for end in ("from", "to")]
         self._first, self._last = ends[0], ends[1] + _STALE_DAYS
@@ -49,14 +55,12 @@ class Doubts:
         found: list[Warnings] = [[] for _ in homes.zipcodes]
 
         def warn(where: Any, code: str, detail: str) -> None:
-            if where.any():
-                for row in np.flatnonzero(where).tolist():
-                    found[row].append({"code": code, "detail": detail})
+            for row in _rows(where):
+                found[row].append({"code": code, "detail": detail})
 
         area = self._manifest.zipcodes
-        outside = np.array([zipcode not in area for zipcode in homes.zipcodes])
         warn(
-            outside,
+            np.array([zipcode not in area for zipcode in homes.zipcodes]),
             "zipcode-outside-training-area",
             "no sale of this zipcode was learned from",
         )
@@ -65,9 +69,10 @@ class Doubts:
             "zipcode-without-demographics",
             "not all demographics are known here; typical ones were used",
         )
-        self._of_fields(homes, warn)
+        fields = dict(zip(features.NAMES, by_column(homes.values), strict=True))
+        self._of_fields(fields, homes.days, warn)
         if self._manifest.slot == "full":
-            self._of_position(homes, warn)
+            self._of_position(fields, homes.zipcodes, warn)
         self._of_ranges(homes, found)
         trained = self._manifest.training
         warn(
@@ -92,14 +97,12 @@ class Doubts:
         return self._places.get(zipcode, _NOWHERE)[:2]
 
     @staticmethod
-    def _of_fields(homes: Homes, warn: Any) -> None:
+    def _of_fields(fields: Mapping[str, Any], days: FloatArray, warn: Any) -> None:
         """Warn of fields that contradict each other; NaN contradicts nothing."""
-        values, at = homes.values, features.POSITION
-        built, renovated = values[:, at["yr_built"]], values[:, at["yr_renovated"]]
-        parts = values[:, at["sqft_above"]] + values[:, at["sqft_basement"]]
-        year = 1970 + (homes.days - date(1970, 1, 1).toordinal()) / 365.2425
+        built, renovated = fields["yr_built"], fields["yr_renovated"]
+        parts = fields["sqft_above"] + fields["sqft_basement"]
         warn(
-            np.abs(parts - values[:, at["sqft_living"]]) > 1,
+            abs(parts - fields["sqft_living"]) > 1,
             "areas-do-not-add-up",
             "sqft_above and sqft_basement do not add up to sqft_living",
         )
@@ -109,44 +112,56 @@ class Doubts:
             "yr_renovated lies before yr_built",
         )
         warn(
-            built > year + 1,
+            built > (days - _EPOCH) / 365.2425 + 1971,
             "built-after-valuation",
             "yr_built lies after the valuation date",
         )
 
-    def _of_position(self, homes: Homes, warn: Any) -> None:
-        lat, long, radius = np.array(
-            [self._places.get(zipcode, _NOWHERE) for zipcode in homes.zipcodes]
-        ).T
-        values, at = homes.values, features.POSITION
-        away = features.distance_km(
-            values[:, at["lat"]], values[:, at["long"]], lat, long
-        )
+    def _of_position(
+        self, fields: Mapping[str, Any], zipcodes: Sequence[str], warn: Any
+    ) -> None:
+        places = np.array([self._places.get(zipcode, _NOWHERE) for zipcode in zipcodes])
+        lat, long, narrow, reach = by_column(places)
+        north, east = fields["lat"] - lat, (fields["long"] - long) * narrow
         warn(
-            away > radius + _FAR_KM,
+            north * north + east * east > reach * reach,
             "position-far-from-zipcode",
             "lat and long lie outside this zipcode",
         )
 
     @cached_property
-    def _places(self) -> Mapping[str, tuple[float, float, float]]:
+    def _places(self) -> Mapping[str, tuple[float, float, float, float]]:
+        """Return zipcode -> its middle, degrees of latitude in one of longitude, reach.
+
+        The reach is in degrees of latitude.
+        """
         return {
-            zipcode: (zone["lat"], zone["long"], zone["radius_km"])
+            zipcode: (
+                zone["lat"],
+                zone["long"],
+                math.cos(math.radians(zone["lat"])),
+                (zone["radius_km"] + _FAR_KM) / features.KM_PER_DEGREE,
+            )
             for zipcode, zone in self._manifest.zipcodes.items()
         }
 
     def _of_ranges(self, homes: Homes, found: list[Warnings]) -> None:
-        values = homes.values[:, self._positions]
-        beyond = (values < self._low) | (values > self._high)
-        if not beyond.any():
-            return
-        for row, column in np.argwhere(beyond).tolist():
+        beyond = (homes.values < self._low) | (homes.values > self._high)
+        for row, column in zip(*map(np.ndarray.tolist, beyond.nonzero()), strict=True):
             ends = f"{self._low[column]:.10g} to {self._high[column]:.10g}"
             detail = (
-                f"{self._asked[column]} lies outside {ends}, where nearly all homes "
+                f"{features.NAMES[column]} lies outside {ends}, where nearly all homes "
                 "learned from lie"
             )
             found[row].append({"code": "outside-training-range", "detail": detail})
 
 
-_NOWHERE = (np.nan, np.nan, np.nan)
+def _rows(where: Any) -> Sequence[int]:
+    """Return the homes of which something is so: booleans of many, or of one."""
+    if isinstance(where, np.ndarray):
+        rows: list[int] = where.nonzero()[0].tolist()
+        return rows
+    return (0,) if where else ()
+
+
+_NOWHERE = (np.nan, np.nan, np.nan, np.nan)

@@ -8,9 +8,10 @@ import numpy as np
 from housing_app.valuation import artifacts, comparables, golden, intervals
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.errors import ArtifactError
-from housing_app.valuation.features import FloatArray, Homes, Surfaces
+from housing_app.valuation.features import FloatArray, Homes
 from housing_app.valuation.kinds import catboost, knn, lightgbm, sklearn
 from housing_app.valuation.predictor import Predictor
+from housing_app.valuation.surfaces import Surfaces
 
 KINDS = {"catboost": catboost, "knn": knn, "lightgbm": lightgbm, "sklearn": sklearn}
 

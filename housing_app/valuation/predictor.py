@@ -20,22 +20,18 @@ from housing_app.valuation import (
     market,
 )
 from housing_app.valuation.artifacts import Manifest
-from housing_app.valuation.comparables import Comparables
+from housing_app.valuation.comparables import JUDGED, Comparables, Near
 from housing_app.valuation.doubts import GRAVE, Doubts, Warnings
-from housing_app.valuation.features import (
-    Columns,
-    FloatArray,
-    Homes,
-    Slot,
-    Surfaces,
-)
+from housing_app.valuation.features import Columns, FloatArray, Homes, Slot, by_column
 from housing_app.valuation.kinds import PriceModel
+from housing_app.valuation.surfaces import Surfaces
 
 Flags = npt.NDArray[np.bool_]
 # On later sales, errors of homes unlike all others were so much wider than foreseen.
 _UNLIKE_SPREAD = 1.4
 _YEAR = 365
-_PLACE = [features.POSITION["lat"], features.POSITION["long"]]
+_MOST_LOG = 700.0  # greater ones have no exponential
+_PLACE = slice(features.POSITION["lat"], features.POSITION["long"] + 1)
 
 
 class Valuations(NamedTuple):
@@ -55,7 +51,7 @@ class Valuations(NamedTuple):
 class Estimates(NamedTuple):
     """Hold log prices and the errors to expect, (n,); columns and rows they are of.
 
-    distances: (n, groups) to the comparables, None for a model without them.
+    near: the most similar comparables, None for a model without them.
     unlike, apart: (n,) homes unlike all comparables; prices far from theirs.
     """
 
@@ -64,7 +60,7 @@ class Estimates(NamedTuple):
     spreads: FloatArray
     columns: Columns
     rows: FloatArray
-    distances: FloatArray | None
+    near: Near | None
     unlike: Flags
     apart: Flags
 
@@ -109,14 +105,19 @@ class Predictor:
             # gives the age of a typical home. LightGBM would take NaN for 0.
             values = _filled(values, typical_home)
         place = _filled(demographics, typical_place)
-        joined = dict(zip(self.demographics, place.T, strict=True))
+        joined = dict(zip(self.demographics, by_column(place), strict=True))
         names, zones, elsewhere = self._zones
         zone = np.array([zones.get(zipcode, elsewhere) for zipcode in homes.zipcodes])
-        joined.update(zip(names, zone.T, strict=True))
-        return features.columns(homes._replace(values=values), joined, self.surfaces)
+        joined.update(zip(names, by_column(zone), strict=True))
+        made = features.one_home if len(values) == 1 else features.columns
+        return made(homes._replace(values=values), joined, self.surfaces)
 
     def estimate(
-        self, homes: Homes, demographics: FloatArray, missing: FloatArray
+        self,
+        homes: Homes,
+        demographics: FloatArray,
+        missing: FloatArray,
+        comparables: int = 0,
     ) -> Estimates:
         """Return log prices and spreads at the homes' valuation dates.
 
@@ -129,16 +130,15 @@ class Predictor:
         spreads = spreads * self._bands.factors_at(at_base)
         market = self.market(homes.days)
         unlike = apart = np.zeros(len(rows), dtype=bool)
-        distances = None
+        near = None
         if self.comparables is not None:
             placed = self._placed(homes, demographics, columns)
-            distances = self.comparables.distances(placed)
-            unlike = distances.min(axis=1) > self.comparables.far
-            gaps = self.comparables.gaps(distances, at_base)
-            apart = gaps > self.comparables.apart
+            near = self.comparables.near(placed, max(comparables, JUDGED))
+            unlike = near.away[:, 0] > self.comparables.far
+            apart = self.comparables.gaps(near, at_base) > self.comparables.apart
             spreads = np.where(unlike, spreads * _UNLIKE_SPREAD, spreads)
         return Estimates(
-            at_base + market, at_base, spreads, columns, rows, distances, unlike, apart
+            at_base + market, at_base, spreads, columns, rows, near, unlike, apart
         )
 
     def _placed(
@@ -148,8 +148,9 @@ class Predictor:
 
         For comparables only: the price keeps to what is known.
         """
-        unknown = np.isnan(homes.values[:, _PLACE]).any()
-        if self.manifest.slot == "minimal" or not unknown:
+        if self.manifest.slot == "minimal":
+            return columns
+        if not np.isnan(homes.values[:, _PLACE]).any():
             return columns
         return self.columns(homes._replace(values=self._middles(homes)), demographics)
 
@@ -162,18 +163,25 @@ class Predictor:
         return values
 
     def market(self, days: FloatArray) -> FloatArray:
-        """Return what the dates add to log prices; 0 for models without an index.
-
-        The index stands still a year before and after the sales learned from: nobody
-        knows more.
-        """
-        found = self.manifest.model.get("index")
-        if found is None:
+        """Return what the dates add to log prices; 0 for models without an index."""
+        if "index" not in self.manifest.model:
             return np.zeros(len(days))
+        return np.array([self._market_on(day) for day in days.tolist()])
+
+    def _market_on(self, day: float) -> float:
+        """Return the index on a day.
+
+        It stands still a year before and after the sales learned from: nobody knows
+        more. So few days have a value of their own, and it is kept.
+        """
         first, last = self._window
-        held = np.clip(days, first - _YEAR, last + _YEAR)
-        moved = market.index(held, found["trend"], found["season"])
-        return np.asarray(found["level"] + moved)
+        held = min(max(day, first - _YEAR), last + _YEAR)
+        known = self._index.get(held)
+        if known is None:
+            found = self.manifest.model["index"]
+            (moved,) = market.index(np.array([held]), found["trend"], found["season"])
+            known = self._index[held] = found["level"] + float(moved)
+        return known
 
     def value(
         self,
@@ -188,11 +196,10 @@ class Predictor:
         """
         missing = self._missing(homes, slot)
         counts = np.array([len(names) for names in missing], dtype=np.float64)
-        found = self.estimate(homes, demographics, counts)
-        with np.errstate(over="ignore"):
-            prices = np.exp(found.log_prices)
-        if not np.isfinite(prices).all():
+        found = self.estimate(homes, demographics, counts, details.comparables)
+        if not (found.log_prices < _MOST_LOG).all():  # or it is NaN
             raise ArithmeticError(f"{self.manifest.id} gave a price that is no number")
+        prices = np.exp(found.log_prices)
         lows, highs = self.calibration.bounds(
             prices, found.spreads, counts, details.level
         )
@@ -232,10 +239,11 @@ class Predictor:
         self, found: Estimates, homes: Homes, count: int
     ) -> list[list[dict[str, Any]]] | None:
         """Return the most similar comparables, None for a model without them."""
-        if self.comparables is None or found.distances is None:
+        if self.comparables is None or found.near is None:
             return None
+        near = Near(found.near.groups[:, :count], found.near.away[:, :count])
         lat, long = self._middles(homes)[:, _PLACE].T
-        return self.comparables.nearest(found.distances, count, lat, long)
+        return self.comparables.described(near, lat, long)
 
     def outside_area(self, zipcodes: Sequence[str]) -> list[int]:
         """Return the positions of zipcodes that no training home was in."""
@@ -257,6 +265,10 @@ class Predictor:
         trained = self.manifest.training
         first, last = (date.fromisoformat(trained[end]) for end in ("from", "to"))
         return first.toordinal(), last.toordinal()
+
+    @cached_property
+    def _index(self) -> dict[float, float]:
+        return {}
 
     @cached_property
     def _bands(self) -> intervals.Bands:
@@ -287,28 +299,26 @@ class Predictor:
         return explanations.folding(self.manifest.features, self.demographics)
 
     @cached_property
-    def _asked(self) -> dict[str, tuple[tuple[str, ...], list[int]]]:
-        """Return the fields each slot asks for, and where they are in a home."""
-        asked = {
-            slot: tuple(f.name for f in features.slot_features(slot))
-            for slot in features.SLOTS
-        }
+    def _asked(self) -> dict[str, Flags]:
+        """Return which fields of a home each slot asks for."""
         return {
-            slot: (names, [features.POSITION[name] for name in names])
-            for slot, names in asked.items()
+            slot: np.isin(
+                features.NAMES, [f.name for f in features.slot_features(slot)]
+            )
+            for slot in features.SLOTS
         }
 
     @cached_property
     def _doubts(self) -> Doubts:
-        return Doubts(self.manifest, self._asked[self.manifest.slot][0])
+        slot: Slot = "minimal" if self.manifest.slot == "minimal" else "full"
+        return Doubts(self.manifest, [f.name for f in features.slot_features(slot)])
 
     def _missing(self, homes: Homes, slot: Slot | None) -> list[list[str]]:
-        asked, positions = self._asked[slot or self.manifest.slot]
-        unknown = np.isnan(homes.values[:, positions])
+        asked = self._asked[slot or self.manifest.slot]
         missing: list[list[str]] = [[] for _ in homes.zipcodes]
-        if unknown.any():
-            for row, column in np.argwhere(unknown).tolist():
-                missing[row].append(asked[column])
+        rows, columns = (np.isnan(homes.values) & asked).nonzero()
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            missing[row].append(features.NAMES[column])
         return missing
 
 

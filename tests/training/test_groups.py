@@ -167,7 +167,7 @@ def test_one_training_home_in_a_hundred_is_far_from_all_groups(case, made, sales
     index = loaded(case, made)
     distances = index.distances(columns)
     assert (distances.min(axis=1) > index.far).mean() == pytest.approx(0.01, abs=0.003)
-    gaps = index.gaps(distances, base.target)
+    gaps = index.gaps(index.near(columns, 5), base.target)
     assert (gaps > index.apart).mean() == pytest.approx(0.01, abs=0.003)
 
 
@@ -187,9 +187,8 @@ def test_kept_sales_are_each_a_comparable_of_their_own(case, sales):
     assert arrays["prices"].tolist() == sales.prices.tolist()
     assert arrays["zipcodes"].tolist() == list(sales.homes.zipcodes)
     index = loaded(case, (arrays, options))
-    (found,) = index.nearest(
-        index.distances(columns)[:1], 3, np.array([np.nan]), np.array([np.nan])
-    )
+    near = comparables.closest(index.distances(columns)[:1], 3)
+    (found,) = index.described(near, np.array([np.nan]), np.array([np.nan]))
     assert [group["sales"] for group in found] == [1, 1, 1]
     assert found[0]["similarity"] == 1.0
     assert found[0]["median_price"] == sales.prices[0]

@@ -11,7 +11,7 @@ import pytest
 from served import CHAMPIONS, FULL, MINIMAL, MODEL
 
 from housing_app.valuation import comparables, features
-from housing_app.valuation.comparables import MOST, Comparables
+from housing_app.valuation.comparables import MOST, Comparables, closest
 from housing_app.valuation.features import Columns
 from housing_app.valuation.predictor import Details
 
@@ -308,13 +308,17 @@ def test_what_is_unknown_differs_from_nothing(three):
 @pytest.mark.parametrize(("asked", "told"), [(1, 1), (2, 2), (3, 3), (4, 3), (20, 3)])
 def test_there_may_be_fewer_groups_than_asked_for(three, asked, told):
     distances = np.array([[0.3, 0.1, 0.2]])
-    (found,) = three.nearest(distances, asked, np.array([47.6]), np.array([-122.3]))
+    (found,) = three.described(
+        closest(distances, asked), np.array([47.6]), np.array([-122.3])
+    )
     assert [group["zipcode"] for group in found] == ["98002", "98003", "98001"][:told]
 
 
 def test_a_group_is_told_as_a_calculator_gives_it(three):
     distances = np.array([[0.3, 0.2, 0.1]])
-    (found,) = three.nearest(distances, 1, np.array([47.6]), np.array([-122.3]))
+    (found,) = three.described(
+        closest(distances, 1), np.array([47.6]), np.array([-122.3])
+    )
     assert found == [
         {
             "zipcode": "98003",
@@ -335,13 +339,15 @@ def test_of_groups_equally_near_the_first_come_first(three):
     distances = np.array([[0.1, 0.1, 0.1]])
     place = np.array([47.6]), np.array([-122.3])
     for asked in (3, 5):
-        (found,) = three.nearest(distances, asked, *place)
+        (found,) = three.described(closest(distances, asked), *place)
         assert [group["sales"] for group in found] == [5, 6, 7]
 
 
 def test_the_same_home_is_perfectly_similar(three):
     distances = np.array([[0.0, 0.1, 0.2]])
-    (found,) = three.nearest(distances, 1, np.array([np.nan]), np.array([np.nan]))
+    (found,) = three.described(
+        closest(distances, 1), np.array([np.nan]), np.array([np.nan])
+    )
     assert (found[0]["similarity"], found[0]["distance_km"]) == (1.0, None)
 
 
@@ -350,12 +356,13 @@ def test_the_gap_is_to_the_nearest_groups_weighed_by_nearness(three):
     distances = np.array([[0.0, 0.1, 9.0]])
     weight = np.array([1, np.exp(-1)])
     theirs = (weight * np.log([3e5, 4e5])).sum() / weight.sum()
-    found = three.gaps(distances, np.log(np.array([6e5])))
+    found = three.gaps(closest(distances, 5), np.log(np.array([6e5])))
     assert found[0] == pytest.approx(np.log(6e5) - theirs)
 
 
 def test_a_gap_is_never_negative_or_without_number_however_far(three):
     # Weights that fade to nothing must not make 0 / 0.
     with np.errstate(all="raise", under="ignore"):
-        found = three.gaps(np.array([[900.0, 901.0, 999.0]]), np.log(np.array([1e5])))
+        near = closest(np.array([[900.0, 901.0, 999.0]]), 5)
+        found = three.gaps(near, np.log(np.array([1e5])))
     assert found[0] > 0

@@ -1,6 +1,6 @@
 """Schemas of what is sent, made from the tables that check it."""
 
-from housing_app.v1 import outcomes, schemas
+from housing_app.v1 import columns, outcomes
 from housing_app.v1.openapi.shapes import Shape, ref
 from housing_app.valuation import features
 from housing_app.valuation.features import ZIPCODE, Feature, Slot
@@ -40,7 +40,7 @@ _ZIPCODE: Shape = {
         {"type": "integer", "minimum": 0, "maximum": 99_999},
     ],
 }
-_FIRST, _BEYOND = schemas.DATES
+_FIRST, _BEYOND = columns.DATES
 _CENTURIES = range(_FIRST.year // 100, _BEYOND.year // 100)
 _DAY: Shape = {
     "description": "The date to value at, by default the last day the model learned "

@@ -6,7 +6,8 @@ is three arrays and a look-up. Exact TreeSHAP depends on the leaf alone, so reas
 a second look-up, made at training. Comparisons are in float32, as CatBoost makes them.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -25,7 +26,8 @@ FILES = (
     "reasons_unknown.npz",
     "spread.npz",
 )
-_BLOCK = 128  # rows whose columns stay in the processor's cache
+# A block's answers stay in the processor's cache.
+_HOMES, _TREES = 512, 100
 _MAX_DEPTH = 8  # leaf numbers fit a byte
 
 IntArray = npt.NDArray[np.intp]
@@ -50,43 +52,69 @@ class Forest:
             raise ValueError("a forest's arrays do not fit together")
         if value.shape != (trees, 1 << depth) or feature.min() < 0:
             raise ValueError("a forest's leaves do not fit its depth")
+        if not np.isfinite(value).all():
+            raise ValueError("a forest's leaves are no numbers")
         self.bias = bias
         self.width = int(feature.max()) + 1
-        self._feature = np.ascontiguousarray(feature, dtype=np.intp)
-        self._border = np.ascontiguousarray(border, dtype=np.float32)
-        self._levels = [
-            (np.ascontiguousarray(self._feature[:, k]), self._border[:, k, None].copy())
-            for k in range(depth)
-        ]
-        self._value = np.ascontiguousarray(value, dtype=np.float64).ravel()
+        # By level, so that the trees' answers to one question lie side by side.
+        self._feature = np.ascontiguousarray(feature.T, dtype=np.intp)
+        self._border = np.ascontiguousarray(border.T, dtype=np.float32)
+        self._bits = (1 << np.arange(depth)).astype(np.uint8)[:, None]
+        # Whole multiples of a tiny unit: their sum is exact, so it is the same to the
+        # last bit whatever the order, in a batch of any size.
+        most = float(np.abs(value).max(axis=1).sum())
+        self._unit = math.ldexp(1.0, math.frexp(most)[1] - 62)
+        self._value = np.rint(value.astype(np.float64) / self._unit)
+        self._value = self._value.astype(np.int64).ravel()
         self._first = np.arange(trees, dtype=np.intp) << depth
-        self._bits = (1 << np.arange(depth)).astype(np.float32)
 
     def leaves(self, rows: FloatArray) -> IntArray:
         """Return (n, trees) positions in the flat table of leaves."""
-        table = np.asarray(rows, dtype=np.float32)
-        if len(table) == 1:
-            above = table[0].take(self._feature) > self._border
-            return np.asarray((above @ self._bits).astype(np.intp)[None] + self._first)
-        by_column = np.ascontiguousarray(table.T)
-        found = np.empty((len(table), len(self._first)), dtype=np.intp)
-        for start in range(0, len(table), _BLOCK):
-            block = np.ascontiguousarray(by_column[:, start : start + _BLOCK])
-            number = np.zeros((len(self._first), block.shape[1]), dtype=np.uint8)
-            for k, (feature, border) in enumerate(self._levels):
-                above = (block[feature] > border).view(np.uint8)
-                number |= above << np.uint8(k)
-            found[start : start + _BLOCK] = number.T
-        found += self._first
+        if len(rows) == 1:
+            return np.asarray(self._leaves_of_one(rows[0]))[None]
+        found = np.empty((len(rows), len(self._first)), dtype=np.intp)
+        for homes, trees, part in self._blocks(rows):
+            found[homes, trees] = part.T
         return found
 
     def predict(self, rows: FloatArray) -> FloatArray:
         """Return the (n,) sums over the trees."""
-        return self.sums(self.leaves(rows))
+        if len(rows) == 1:
+            return self.sums(self._leaves_of_one(rows[0])[None])
+        sums = np.zeros(len(rows), dtype=np.int64)
+        for homes, _, part in self._blocks(rows):
+            sums[homes] += self._value.take(part, mode="clip").sum(axis=0)
+        return np.asarray(sums * self._unit + self.bias)
 
     def sums(self, leaves: IntArray) -> FloatArray:
         """Return the (n,) sums over the leaves."""
-        return np.asarray(self._value[leaves].sum(axis=1) + self.bias)
+        return np.asarray(
+            self._value.take(leaves, mode="clip").sum(axis=1) * self._unit + self.bias
+        )
+
+    def _leaves_of_one(self, row: FloatArray) -> IntArray:
+        # "clip" spares a look at every index; all are good.
+        asked = row.astype(np.float32).take(self._feature, mode="clip")
+        answers = (asked > self._border).view(np.uint8) * self._bits
+        return np.asarray(self._first + np.bitwise_or.reduce(answers, axis=0))
+
+    def _blocks(self, rows: FloatArray) -> Iterator[tuple[slice, slice, IntArray]]:
+        """Yield homes, trees and their (trees, homes) leaves, block by block."""
+        by_column = rows.T.astype(np.float32)
+        depth, count = self._feature.shape
+        for start in range(0, len(rows), _HOMES):
+            homes = slice(start, start + _HOMES)
+            block = np.ascontiguousarray(by_column[:, homes])
+            for first in range(0, count, _TREES):
+                trees = slice(first, first + _TREES)
+                number = np.zeros(
+                    (len(self._first[trees]), block.shape[1]), dtype=np.uint8
+                )
+                for k in reversed(range(depth)):
+                    border = self._border[k, trees, None]
+                    number <<= 1
+                    number |= block[self._feature[k, trees]] > border
+                yield homes, trees, self._first[trees, None] + number
 
 
 class Reasoned(NamedTuple):
@@ -119,16 +147,21 @@ class SymmetricTrees(PriceModel):
 
     def log_prices(self, rows: FloatArray) -> FloatArray:
         """Return log prices; rows with NaN are for the forest that knows of it."""
-        found = np.empty(len(rows))
-        for model, chosen in self._parts(rows):
-            found[chosen] = model.forest.predict(rows[chosen])
+        parts = self._parts(rows)
+        if len(parts) == 1:
+            found = parts[0][0].forest.predict(rows)
+        else:
+            found = np.empty(len(rows))
+            for model, chosen in parts:
+                found[chosen] = model.forest.predict(rows[chosen])
         return found + self._stretched(found)
 
     def spreads(
         self, rows: FloatArray, log_prices: FloatArray, missing: FloatArray
     ) -> FloatArray:
         """Return the error to expect, from the home, its price and what is unknown."""
-        seen = np.column_stack([rows, log_prices, missing])
+        seen = np.empty((len(rows), rows.shape[1] + 2))
+        seen[:, :-2], seen[:, -2], seen[:, -1] = rows, log_prices, missing
         return np.asarray(np.exp(self._spread.predict(seen)))
 
     def contributions(self, rows: FloatArray) -> FloatArray:
@@ -153,9 +186,9 @@ class SymmetricTrees(PriceModel):
         return found
 
     def _parts(self, rows: FloatArray) -> list[tuple[Reasoned, Any]]:
-        unknown = np.isnan(rows).any(axis=1)
-        if not unknown.any():
+        if not np.count_nonzero(np.isnan(rows)):
             return [(self._complete, slice(None))]
+        unknown = np.isnan(rows).any(axis=1)
         if unknown.all():
             return [(self._other, slice(None))]
         return [(self._complete, ~unknown), (self._other, unknown)]
@@ -164,9 +197,9 @@ class SymmetricTrees(PriceModel):
         """Return what is put back of the regression to the mean; order is kept."""
         stretch = self._stretch
         off = raw - stretch["middle"]
-        above = np.maximum(off - stretch["beyond"], 0)
-        below = np.maximum(-off - stretch["beyond"], 0)
-        return np.asarray(stretch["above"] * above - stretch["below"] * below)
+        beyond = np.abs(off) - stretch["beyond"]
+        rate = np.where(off > 0, stretch["above"], -stretch["below"])
+        return np.asarray(rate * np.maximum(beyond, 0))
 
 
 def load(directory: Path, manifest: Mapping[str, Any]) -> SymmetricTrees:
