@@ -5,6 +5,7 @@ stalls is asked less and looks better than it is. The open loop sends at times f
 beforehand and measures from the intended time, whenever the request really left.
 """
 
+import asyncio
 import http.client
 import json
 import shutil
@@ -141,39 +142,68 @@ def _threads(
     return _figures(times, seconds, len(errors)) | {"client": "threads"}
 
 
+class _Exchange(asyncio.Protocol):
+    """Send one request and wait for the end of the connection."""
+
+    def __init__(self, request: bytes, ended: asyncio.Future[bytes]) -> None:
+        self._request = request
+        self._ended = ended
+        self._head = b""
+
+    def connection_made(self, transport: Any) -> None:
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._head = self._head or data[:12]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(self._head)
+
+
 def opened(
-    server: Server,
-    bodies: Sequence[bytes],
-    rate: float,
-    seconds: float,
-    threads: int = 64,
+    server: Server, bodies: Sequence[bytes], rate: float, seconds: float
 ) -> dict[str, Any]:
     """Ask at a rate, evenly; times count from when a request was due."""
-    count = int(rate * seconds)
-    began = time.perf_counter() + 0.1
-    numbers = iter(range(count))
-    lock = threading.Lock()
+    named = {"Host": "127.0.0.1", "Connection": "close"} | server.headers
+    lines = [f"POST {server.path} HTTP/1.1", *(f"{k}: {v}" for k, v in named.items())]
+    head = "\r\n".join(lines).encode() + b"\r\nContent-Length: %d\r\n\r\n%s"
+    requests = [head % (len(body), body) for body in bodies]
     times: list[float] = []
     late: list[float] = []
     errors: list[int] = []
 
-    def client(_: int) -> None:
-        while True:
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
-            due = began + number / rate
-            time.sleep(max(0.0, due - time.perf_counter()))
-            late.append(time.perf_counter() - due)
-            good = _ask(server, bodies[number % len(bodies)], "")
-            times.append(time.perf_counter() - due) if good else errors.append(1)
+    async def ask(loop: asyncio.AbstractEventLoop, number: int, due: float) -> None:
+        late.append(loop.time() - due)
+        ended: asyncio.Future[bytes] = loop.create_future()
+        request = requests[number % len(requests)]
+        try:
+            await loop.create_connection(
+                lambda: _Exchange(request, ended), "127.0.0.1", server.port
+            )
+            good = (await asyncio.wait_for(ended, 30)).endswith(b" 200")
+        except OSError:
+            good = False
+        times.append(loop.time() - due) if good else errors.append(number)
 
-    _together(client, threads)
+    async def keep_to_it() -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time() + 0.1
+        asked = []
+        for number in range(int(rate * seconds)):
+            due = began + number / rate
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            asked.append(loop.create_task(ask(loop, number, due)))
+        await asyncio.gather(*asked)
+
+    asyncio.run(keep_to_it())
     late.sort()
     found = _figures(times, seconds, len(errors))
     # Where this is large the client, not the server, was late.
-    return found | {"asked": rate, "late_p99_ms": round(1000 * quantile(late, 99), 3)}
+    return found | {
+        "asked": round(rate, 1),
+        "late_p99_ms": round(1000 * quantile(late, 99), 3),
+    }
 
 
 def _together(client: Any, count: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 HEAVY = {
     "pandas",
     "sklearn",
+    "scipy",
     "lightgbm",
     "catboost",
     "skops",

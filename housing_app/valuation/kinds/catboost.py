@@ -26,8 +26,8 @@ FILES = (
     "reasons_unknown.npz",
     "spread.npz",
 )
-# A block's answers stay in the processor's cache.
-_HOMES, _TREES = 512, 100
+# Homes and answers of a block, which stay in the processor's cache.
+_HOMES, _CELLS = 512, 51_200
 _MAX_DEPTH = 8  # leaf numbers fit a byte
 
 IntArray = npt.NDArray[np.intp]
@@ -105,8 +105,9 @@ class Forest:
         for start in range(0, len(rows), _HOMES):
             homes = slice(start, start + _HOMES)
             block = np.ascontiguousarray(by_column[:, homes])
-            for first in range(0, count, _TREES):
-                trees = slice(first, first + _TREES)
+            step = _CELLS // block.shape[1]
+            for first in range(0, count, step):
+                trees = slice(first, first + step)
                 number = np.zeros(
                     (len(self._first[trees]), block.shape[1]), dtype=np.uint8
                 )

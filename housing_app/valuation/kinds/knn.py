@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import FloatArray
 from housing_app.valuation.kinds import PriceModel
 
 FILES = ("points.npy", "prices.npy", "counts.npy", "center.npy", "scale.npy")
+# Up to so many points all distances are computed, which takes no scipy: to load that
+# takes longer than any other part of the start.
+FEW = 5_000
 _SPARE = 16  # neighbours asked for beyond k, to see a tie at the k-th
 
 
@@ -36,18 +38,19 @@ class Neighbours(PriceModel):
         *,
         k: int,
         weights: str,
+        few: int = FEW,
     ) -> None:
-        self._tree = cKDTree(points)
+        self._points = points
+        self._tree = _tree(points) if len(points) > few else None
         self._prices = prices
         self._center = center
         self._scale = scale
         self._k = k
         self._by_distance = weights == "distance"
-        self._ask = min(k + _SPARE, len(points))
 
     def log_prices(self, rows: FloatArray) -> FloatArray:
         """Return log prices; the rows hold no NaN."""
-        distance, index = self._nearest((rows - self._center) / self._scale)
+        distance, index = self._nearest((rows - self._center) / self._scale, self._k)
         prices = self._prices[index]
         if not self._by_distance:
             return np.asarray(np.log(prices.mean(axis=1)))
@@ -62,32 +65,54 @@ class Neighbours(PriceModel):
         """Return for which rows the k-th and the next neighbour are equally far."""
         if not len(rows):
             return np.zeros(0, dtype=bool)
-        ask = min(self._k + 1, self._tree.n)
-        distance, _ = self._tree.query((rows - self._center) / self._scale, k=ask)
-        distance = distance.reshape(len(rows), -1)
+        ask = min(self._k + 1, len(self._points))
+        distance, _ = self._nearest((rows - self._center) / self._scale, ask)
         # To rounding: scikit-learn computes distances by another formula.
         last = distance[:, self._k - 1]
         return np.asarray(np.isclose(last, distance[:, -1], rtol=1e-6, atol=1e-6))
 
-    def _nearest(self, scaled: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _nearest(
+        self, scaled: FloatArray, k: int
+    ) -> tuple[FloatArray, npt.NDArray[np.intp]]:
         """Return (n, k) distances and indices, ties broken by index."""
-        distance, index = self._tree.query(scaled, k=self._ask)
+        if self._tree is not None:
+            return self._by_tree(scaled, k)
+        chosen = np.empty((len(scaled), k), dtype=np.intp)
+        best = np.empty((len(scaled), k))
+        for i, row in enumerate(scaled):
+            away = np.sqrt(((self._points - row) ** 2).sum(axis=1))
+            chosen[i] = away.argsort(kind="stable")[:k]
+            best[i] = away[chosen[i]]
+        return best, chosen
+
+    def _by_tree(
+        self, scaled: FloatArray, k: int
+    ) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+        tree: Any = self._tree
+        ask = min(k + _SPARE, tree.n)
+        distance, index = tree.query(scaled, k=ask)
         distance = distance.reshape(len(scaled), -1)
         index = index.reshape(len(scaled), -1)
-        k = self._k
         # lexsort's last key is the first to decide: distance, then index.
         order = np.lexsort((index, distance))[:, :k]
         best = np.take_along_axis(distance, order, 1)
         chosen = np.take_along_axis(index, order, 1)
         tied_to_the_end = distance[:, -1] <= best[:, -1]
-        if self._ask < self._tree.n and tied_to_the_end.any():
+        if ask < tree.n and tied_to_the_end.any():
             for row in np.flatnonzero(tied_to_the_end):
                 reach = np.nextafter(best[row, -1], np.inf)
-                inside = np.sort(self._tree.query_ball_point(scaled[row], reach))
-                away = np.linalg.norm(self._tree.data[inside] - scaled[row], axis=1)
+                inside = np.sort(tree.query_ball_point(scaled[row], reach))
+                away = np.linalg.norm(tree.data[inside] - scaled[row], axis=1)
                 first = np.lexsort((inside, away))[:k]
                 chosen[row], best[row] = inside[first], away[first]
         return best, chosen
+
+
+def _tree(points: FloatArray) -> Any:
+    # Deferred: see FEW.
+    from scipy.spatial import cKDTree
+
+    return cKDTree(points)
 
 
 def load(directory: Path, manifest: Mapping[str, Any]) -> Neighbours:

@@ -16,11 +16,22 @@ from housing_app.valuation import (
 from housing_app.valuation.kinds import knn
 
 
-def neighbours(points, prices, k, weights="uniform"):
-    width = points.shape[1]
-    return knn.Neighbours(
-        points, prices, np.zeros(width), np.ones(width), k=k, weights=weights
-    )
+@pytest.fixture(params=[0, knn.FEW], ids=["tree", "all distances"], autouse=True)
+def few(request):
+    """How many points are few: with few of them no tree is made."""
+    return request.param
+
+
+@pytest.fixture
+def neighbours(few):
+    def made(points, prices, k, weights="uniform"):
+        width = points.shape[1]
+        origin, unit = np.zeros(width), np.ones(width)
+        return knn.Neighbours(
+            points, prices, origin, unit, k=k, weights=weights, few=few
+        )
+
+    return made
 
 
 def prices_of(model, rows):
@@ -41,7 +52,7 @@ def npy(array):
 
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
 @pytest.mark.parametrize("k", [1, 3, 5, 20])
-def test_prices_are_those_of_scikit_learn(weights, k):
+def test_prices_are_those_of_scikit_learn(few, weights, k):
     rows, prices, fresh = random_sales(seed=k)
     pipeline = make_pipeline(RobustScaler(), KNeighborsRegressor(k, weights=weights))
     pipeline.fit(rows, prices)
@@ -53,6 +64,7 @@ def test_prices_are_those_of_scikit_learn(weights, k):
         scaler.scale_,
         k=k,
         weights=weights,
+        few=few,
     )
     asked = np.vstack([rows[:50], fresh * rows.mean(axis=0)])
     np.testing.assert_allclose(
@@ -95,7 +107,9 @@ def brute_force(points, prices, row, k, weights):
 @pytest.mark.parametrize(
     ("width", "n", "k"), [(1, 40, 3), (2, 60, 5), (2, 400, 3), (3, 900, 5), (1, 900, 1)]
 )
-def test_of_equally_distant_points_the_first_are_taken(width, n, k, weights):
+def test_of_equally_distant_points_the_first_are_taken(
+    neighbours, width, n, k, weights
+):
     # Whole-number grids: with 900 points of 4 places up to hundreds tie at the k-th.
     rng = np.random.default_rng(1_000 * width + n)
     points = rng.integers(0, 4, (n, width)).astype(float)
@@ -109,20 +123,20 @@ def test_of_equally_distant_points_the_first_are_taken(width, n, k, weights):
 
 
 @pytest.mark.parametrize("copies", [2, 15, 16, 17, 18, 19, 20, 60])
-def test_the_rule_for_ties_holds_however_many_tie(copies):
+def test_the_rule_for_ties_holds_however_many_tie(neighbours, copies):
     points = np.vstack([np.full((copies, 2), 3.0), [[9.0, 9.0]] * 30])
     prices = np.arange(1.0, copies + 31)
     found = prices_of(neighbours(points, prices, 2), [[0.0, 0.0]])
     assert found[0] == pytest.approx(1.5)
 
 
-def test_a_home_equal_to_sold_ones_gets_their_mean_price_by_distance():
+def test_a_home_equal_to_sold_ones_gets_their_mean_price_by_distance(neighbours):
     points = np.array([[1.0], [1.0], [1.1], [5.0]])
     model = neighbours(points, np.array([100.0, 300.0, 900.0, 50.0]), 3, "distance")
     assert prices_of(model, [[1.0]])[0] == pytest.approx(200)
 
 
-def test_nearer_neighbours_weigh_more_by_distance():
+def test_nearer_neighbours_weigh_more_by_distance(neighbours):
     model = neighbours(
         np.array([[0.0], [3.0]]), np.array([100.0, 400.0]), 2, "distance"
     )
@@ -131,7 +145,7 @@ def test_nearer_neighbours_weigh_more_by_distance():
 
 
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
-def test_a_batch_is_priced_as_its_homes_alone(weights):
+def test_a_batch_is_priced_as_its_homes_alone(neighbours, weights):
     rows, prices, fresh = random_sales(seed=11)
     model = neighbours(rows, prices, 4, weights)
     alone = [model.log_prices(row[None])[0] for row in fresh]
@@ -139,13 +153,13 @@ def test_a_batch_is_priced_as_its_homes_alone(weights):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 17])
-def test_there_may_be_no_more_points_than_neighbours(n):
+def test_there_may_be_no_more_points_than_neighbours(neighbours, n):
     points, prices = np.arange(n, dtype=float)[:, None], np.arange(1.0, n + 1)
     found = prices_of(neighbours(points, prices, n), [[0.3]])
     assert found[0] == pytest.approx(prices.mean())
 
 
-def test_a_tie_at_the_last_neighbour_is_told_from_none():
+def test_a_tie_at_the_last_neighbour_is_told_from_none(neighbours):
     model = neighbours(np.array([[0.0], [1.0], [3.0]]), np.array([1.0, 2.0, 3.0]), 1)
     assert model.tied(np.array([[0.5], [0.4], [2.0]])).tolist() == [True, False, True]
 
