@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from housing_app import demographics, traffic
+from housing_app import config, demographics, traffic
 from housing_app.config import ROOT
 from housing_app.valuation import features, predictor
 from housing_app.valuation.errors import OutsideArea, ValuationError
@@ -190,7 +190,8 @@ def installing(slots, models, few_zipcodes):
     table = demographics.current()
 
     def install(csv=few_zipcodes):
-        traffic.install({"MODEL_DIR": models, "DEMOGRAPHICS_CSV": csv})
+        places = {"MODEL_DIR": models, "DEMOGRAPHICS_CSV": csv}
+        traffic.install(config.load({}) | places)
 
     yield install
     demographics.install(table)

@@ -6,7 +6,8 @@ from pathlib import Path
 import object_stores
 import pytest
 import stores
-from conftest import unharmed, wait_until_ready
+
+from tests.system.conftest import unharmed, wait_until_ready
 
 URL = f"s3://{object_stores.BUCKET}/here"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 import stores
-from conftest import wait_for_workers, wait_until_ready
 
 from housing_app.database import Database, schema
+from tests.system.conftest import wait_for_workers, wait_until_ready
 
 PATH = "/v1/outcomes"
 POSTS = 24

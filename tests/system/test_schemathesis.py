@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import clean_environ, wait_until_ready
 
 from housing_app import auth, config
+from tests.system.conftest import clean_environ, wait_until_ready
 
 SEED = "20150331"
 GUARDED = {
