@@ -21,9 +21,9 @@ COPY wsgi.py gunicorn.conf.py LICENSE ./
 COPY data data
 COPY model model
 COPY housing_app housing_app
-RUN python -m compileall -q housing_app wsgi.py
-# The one folder of the disk that is written to: the journal's.
-RUN install -d -o 10001 -g 10001 -m 700 /var/lib/housing_app
+# /var/lib/housing_app: the one folder of the disk that is written to, the journal's.
+RUN python -m compileall -q housing_app wsgi.py \
+    && install -d -o 10001 -g 10001 -m 700 /var/lib/housing_app
 VOLUME /var/lib/housing_app
 # All addresses of the container: it starts with AUTH=jwt and a key, or with
 # AUTH_OFF_ANYWHERE=true where something else guards the port.

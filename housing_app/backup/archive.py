@@ -10,7 +10,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -78,7 +78,7 @@ class Archive:
                 file = self._file(tar, member, name)
                 if member is None or member.size != wanted["bytes"]:
                     raise self.refusal(f"{name} is cut short")
-                checked = _Checked(file)
+                checked = _Checked(file, self.refusal)
                 yield name, io.BufferedReader(checked, _PIECE)
                 if checked.finish() != wanted["sha256"]:
                     raise self.refusal(f"{name}: SHA-256 differs from {META}")
@@ -127,15 +127,19 @@ class Archive:
 class _Checked(io.RawIOBase):
     """Pass bytes on, and sum them up."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], refusal: Callable[[str], Exception]) -> None:
         self._file = file
+        self._refusal = refusal
         self._hash = hashlib.sha256()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        found = self._file.read(len(buffer))
+        try:
+            found = self._file.read(len(buffer))
+        except _BROKEN as error:  # in the reader's code, not in `parts`
+            raise self._refusal(f"{type(error).__name__}: {error}") from None
         buffer[: len(found)] = found
         self._hash.update(found)
         return len(found)

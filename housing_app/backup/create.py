@@ -69,8 +69,7 @@ def _snapshot(database: Database) -> Iterator[Connection]:
         raise BackupError(f"{shown(database)}: there is no such file")
     with guarded(database), database.engine.connect() as connection:
         if database.is_sqlite:
-            # Its driver would begin a transaction only for a write.
-            connection.exec_driver_sql("BEGIN")
+            connection.execution_options(reads_only=True)
         else:
             connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True

@@ -73,9 +73,6 @@ def restore(
 def _emptied(database: Database, held: tuple[Table, ...]) -> Iterator[Connection]:
     """Hand out a transaction on an empty database with this release's tables."""
     with guarded(database), database.engine.connect() as connection:
-        if database.is_sqlite:
-            # Its driver would create tables outside of any transaction.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
         schema.upgrade(connection)
         _require_empty(connection, database, held)
         yield connection

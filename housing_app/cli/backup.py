@@ -14,6 +14,7 @@ from flask.cli import with_appcontext
 from tqdm import tqdm
 
 from housing_app import backup, database, model_store
+from housing_app.cli.journal import drained
 from housing_app.model_store import remote
 from housing_app.valuation.errors import ValuationError
 
@@ -87,12 +88,10 @@ def restore(source: str, models: Path | None, without_models: bool) -> None:
 
 def _drain() -> None:
     """Move what waits in this machine's spool into the database first."""
-    journal = current_app.cli.commands.get("journal")
-    if isinstance(journal, click.Group):
-        try:
-            click.get_current_context().invoke(journal.commands["drain"])
-        except click.ClickException as error:
-            click.echo(f"the spool is not part of it: {error.message}", err=True)
+    try:
+        drained()
+    except click.ClickException as error:
+        click.echo(f"the spool is not part of it: {error.message}", err=True)
 
 
 def _places() -> backup.Places:

@@ -34,7 +34,7 @@ def _journal() -> journal.Journal:
 def _ask(found: journal.Journal, work: Callable[[Connection], Result]) -> Result:
     """Return what the database says, or end with why it says nothing."""
     try:
-        if not found.database.run(store.fits, _SECONDS):
+        if not found.database.run(store.fits, _SECONDS, reads_only=True):
             raise click.ClickException(
                 "the database has no journal of this release: flask db upgrade"
             )
@@ -77,6 +77,12 @@ def drain(rejected: bool) -> None:
 
     Exit 1 if the database is away; what waits then goes on waiting.
     """
+    for line in drained(rejected=rejected):
+        click.echo(line)
+
+
+def drained(*, rejected: bool = False) -> list[str]:
+    """Drain the spool of this machine; return what there is to say."""
     found = _journal()
     with found.spool.draining(_LOCK_SECONDS) as mine:
         if not mine and found.spool.folder.exists():
@@ -90,10 +96,12 @@ def drain(rejected: bool) -> None:
         except StoreDown as error:
             raise _down(error) from None
     left = found.spool.measure()
-    if rejected:
-        click.echo(f"{again:,} rejected records tried again")
-    click.echo(f"{size - left.size:,} bytes drained, {left.size:,} left", nl=False)
-    click.echo(f" in {left.segments:,} segments, {left.rejected:,} files rejected")
+    told = [f"{again:,} rejected records tried again"] if rejected else []
+    return [
+        *told,
+        f"{size - left.size:,} bytes drained, {left.size:,} left in "
+        f"{left.segments:,} segments, {left.rejected:,} files rejected",
+    ]
 
 
 @group.command()

@@ -33,7 +33,7 @@ def _ask(work: Callable[[database.Database], Result]) -> Result:
     """Return what is done with the database, or end with why it could not be."""
     found = database.current()
     try:
-        if not found.run(store.has_tables, _TABLE_SECONDS):
+        if not found.run(store.has_tables, _TABLE_SECONDS, reads_only=True):
             raise click.ClickException("the database has no tables yet")
         return work(found)
     except (StoreDown, SQLAlchemyError) as error:

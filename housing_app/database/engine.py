@@ -22,6 +22,8 @@ _POSTGRESQL = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "application_name": "housing_app",
+    # Plans kept on a server outlive tables that are made anew, and poolers between.
+    "prepare_threshold": None,
 }
 
 
@@ -52,6 +54,12 @@ class Database:
                 self._engine.dispose(close=False)
             self._engine, self._pid = _engine(self.url), os.getpid()
         return self._engine
+
+    def close(self) -> None:
+        """Drop this process's connections, before a fork that would inherit them."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+        self._engine = None
 
     def run(
         self,
@@ -110,6 +118,7 @@ def _engine(url: URL) -> Engine:
     return create_engine(
         url,
         pool_size=1,
+        pool_pre_ping=True,  # the first to come after a restart finds it up
         max_overflow=2,
         pool_timeout=SECONDS / 2,
         pool_recycle=300,

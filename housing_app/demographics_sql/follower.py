@@ -33,6 +33,8 @@ class Follower:
             return self._load(models)
         except (StoreDown, DemographicsError) as error:
             self._refused = str(error)
+        finally:
+            self._database.close()  # workers are forked later
         log.warning("demographics from the CSV", reason=self._refused)
         # Of this process, which may be a master that never asks again.
         metrics.store_down.labels("demographics").set(0)

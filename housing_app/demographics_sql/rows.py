@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from housing_app import demographics
 
+_NAME_BYTES = 63  # PostgreSQL cuts longer ones without a word
 Cell = float | str | None
 
 
@@ -32,17 +33,40 @@ class Content(NamedTuple):
 
 
 def content(zipcodes: Sequence[str], cells: Mapping[str, Sequence[str]]) -> Content:
-    """Type the cells of a CSV: a column is of numbers, or of text."""
+    """Type the cells of a CSV: a column is of numbers, or of text on one line.
+
+    Raises DemographicsError.
+    """
+    _check_names(cells)
     columns: dict[str, list[Cell]] = {}
     for name, column in cells.items():
         numbers = demographics.numeric(list(column))
-        if numbers is None:
-            columns[name] = [cell.strip() or None for cell in column]
-        else:
-            columns[name] = [None if isnan(x) else x for x in numbers.tolist()]
+        if numbers is not None:
+            # SQLite drops the sign of a zero.
+            plain = (numbers + 0.0).tolist()
+            columns[name] = [None if isnan(x) else x for x in plain]
+            continue
+        if any("\0" in cell for cell in column):
+            raise demographics.DemographicsError(f"column {name!r}: holds a NUL")
+        columns[name] = [" ".join(cell.split()) or None for cell in column]
     order = sorted(range(len(zipcodes)), key=lambda i: zipcodes[i])
     ordered = {n: [column[i] for i in order] for n, column in columns.items()}
     return Content([zipcodes[i] for i in order], ordered)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse names that one of the databases would cut or mix up."""
+    seen = {demographics.KEY}
+    for name in names:
+        if not name or len(name.encode()) > _NAME_BYTES or "\0" in name:
+            raise demographics.DemographicsError(
+                f"{name[:80]!r} is no column name of 1 to {_NAME_BYTES} bytes"
+            )
+        if name.casefold() in seen:
+            raise demographics.DemographicsError(
+                f"{name!r}: two columns differ in nothing but capitals"
+            )
+        seen.add(name.casefold())
 
 
 def digest(found: Content) -> str:

@@ -29,8 +29,7 @@ from housing_app.demographics_sql.rows import Content, digest
 
 TABLE, _DRAFT = "demographics", "demographics_draft"
 _BATCH = 1_000
-_LOCK = 4_724_863
-_NAME_BYTES = 63  # PostgreSQL cuts longer ones without a word
+_LOCK, _LOCK_SECONDS = 4_724_863, 30
 
 
 class Version(NamedTuple):
@@ -51,15 +50,12 @@ def store(
 ) -> Version:
     """Put a new version in place of the old, all or nothing.
 
-    `step` is told how many rows were written. Raises DemographicsError.
+    `step` is told how many rows were written.
     """
-    for name in found.columns:
-        if not name or len(name.encode()) > _NAME_BYTES or "\0" in name:
-            raise DemographicsError(
-                f"{source}: {name[:80]!r} is no column name of 1 to {_NAME_BYTES} bytes"
-            )
     if connection.dialect.name == "postgresql":
-        # Two loads take turns; the lock goes with the transaction.
+        # Loads and readers take turns, so that no reader finds the version of one and
+        # the rows of another; locks go with the transaction.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     numbers = set(found.numbers)
     kinds = {name: Double() if name in numbers else Text() for name in found.columns}
@@ -113,6 +109,8 @@ def newest(connection: Connection) -> Version | None:
 
 def read(connection: Connection) -> tuple[Version, Content]:
     """Return the newest version and its rows; refuse rows that are not its own."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
     version = newest(connection)
     if version is None:
         raise DemographicsError(
@@ -124,7 +122,7 @@ def read(connection: Connection) -> tuple[Version, Content]:
     names = [column.name for column in table.c if column.name != KEY]
     query = select(table.c[KEY], *(table.c[name] for name in names))
     # Sorted here: databases have orders of their own.
-    rows = sorted(connection.execute(query).tuples(), key=lambda row: row[0])
+    rows = sorted(connection.execute(query).all(), key=lambda row: row[0])
     columns = [list(cells) for cells in zip(*rows, strict=True)]
     zipcodes, *others = columns or [[] for _ in query.selected_columns]
     found = Content(zipcodes, dict(zip(names, others, strict=True)))

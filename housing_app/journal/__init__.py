@@ -69,9 +69,9 @@ def prepare(app: Flask) -> None:
     journal: Journal | None = app.extensions.get(_KEY)
     if journal is None:
         return
-    # Loads the driver, once for all workers; nothing connects yet.
-    _ = journal.database.engine
     try:
+        # Loads the driver, once for all workers; nothing connects yet.
+        _ = journal.database.engine
         journal.spool.prepare()
         with tempfile.TemporaryFile(dir=journal.spool.folder):
             pass

@@ -73,7 +73,7 @@ class Drain:
             self._database.run(lambda connection: connection.execute(text("SELECT 1")))
         if self._is_checked:
             return
-        if not self._database.run(store.fits, _SECONDS):
+        if not self._database.run(store.fits, _SECONDS, reads_only=True):
             if not self._database.is_sqlite:
                 raise Outdated("the schema is not this release's: flask db upgrade")
             # Deferred: alembic, which serving does without but for a new file.

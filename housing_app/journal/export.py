@@ -31,7 +31,7 @@ def pages(database: Database, span: Span, most: int = PAGE) -> Iterator[Rows]:
     after: tuple[Any, str] | None = None
     while True:
         work = partial(page, span=span, after=after, most=most)
-        found = database.run(work, SECONDS)
+        found = database.run(work, SECONDS, reads_only=True)
         if found:
             after = found[-1].answered_at, found[-1].id
             yield [_flat(row._asdict()) for row in found]

@@ -101,7 +101,10 @@ class Spool:
     def close(self) -> None:
         """Give the process's segment away."""
         with self._lock:
-            self._close()
+            segment, self._segment = self._segment, None
+        # No request waits while the disk renames.
+        if segment is not None:
+            segment.close()
 
     def measure(self) -> State:
         """Look at all files; what they take is taken from the room."""

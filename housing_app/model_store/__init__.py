@@ -33,7 +33,7 @@ def init_app(app: Flask) -> None:
 
 def folder(settings: Mapping[str, Any]) -> Path:
     """Return the folder that the models are served from."""
-    if settings["MODEL_STORE_URL"]:
+    if settings.get("MODEL_STORE_URL"):
         return Path(settings["INSTANCE_DIR"]) / "models"
     return Path(settings["MODEL_DIR"])
 
@@ -44,7 +44,7 @@ def prepare(settings: Mapping[str, Any], seconds: int = SECONDS) -> Path:
     Without the store the last copy serves. Raises ModelStoreError without that, too.
     """
     root = folder(settings)
-    if not settings["MODEL_STORE_URL"]:
+    if not settings.get("MODEL_STORE_URL"):
         return root
     found = _in_child(settings, root, seconds)
     if reason := found.get("error"):

@@ -20,7 +20,10 @@ from housing_app.valuation.features import FloatArray
 LEAST = 5  # sales a figure stands for: docs/decisions/003
 _ROWS = 5_000  # fetched at once
 _READ_SECONDS = 120.0
-_SHARE = 20  # reading everything anew takes at most one part in so many of the time
+_COUNT_SECONDS = 10.0  # a large table is counted slowly, and is not down for that
+# What takes long is done less often, up to a point.
+_SHARE, _MOST_SECONDS = 20, 120.0
+_LEAST_SECONDS = 10.0  # the job comes round no sooner
 
 _COLUMNS = (
     outcomes.c.sale_price,
@@ -85,14 +88,21 @@ class Live:
         self._groups: list[Group] = []
         self._sales = _NONE
         self._mark = _Mark()
-        self._whole_at = 0.0  # not before: everything is read anew
+        self._rests_until = 0.0
         self.rows: list[Row] = []  # replaced, never changed
 
     def refresh(self) -> None:
-        """Measure again if outcomes came or went; raises StoreDown."""
-        mark = self._database.run(_state)
-        if mark == self._mark:
+        """Measure again if outcomes came or went, unless it is too early."""
+        started = monotonic()
+        if started < self._rests_until:
             return
+        mark = self._database.run(_state, _COUNT_SECONDS, reads_only=True)
+        if mark != self._mark:
+            self._update(mark)
+        rest = min(_SHARE * (monotonic() - started), _MOST_SECONDS)
+        self._rests_until = monotonic() + rest if rest > _LEAST_SECONDS else 0.0
+
+    def _update(self, mark: _Mark) -> None:
         more = mark.size - self._mark.size
         sales = _NONE
         if more > 0 and mark.latest > self._mark.latest:
@@ -100,18 +110,18 @@ class Live:
             sales = self._read(self._mark.latest)
         if sales.sold.size == more > 0:
             self._take(self._sales + sales, mark)
-        elif monotonic() >= self._whole_at:
-            started = monotonic()
+        else:
             self._groups = []
             self._take(self._read(None), mark)
-            self._whole_at = monotonic() + _SHARE * (monotonic() - started)
 
     def _read(self, after: datetime | None) -> Sales:
         query = select(*_COLUMNS).join_from(outcomes, predictions)
         if after is not None:
             query = query.where(outcomes.c.reported_at > after)
         return self._database.run(
-            lambda connection: self._fetch(connection, query), _READ_SECONDS
+            lambda connection: self._fetch(connection, query),
+            _READ_SECONDS,
+            reads_only=True,
         )
 
     def _fetch(self, connection: Connection, query: Select[Any]) -> Sales:

@@ -219,12 +219,14 @@ def test_every_part_is_guarded(small, file, tmp_path):
     verify(Archive(file))
 
 
-@pytest.mark.parametrize("share", [0, 0.001, 0.3, 0.9, 0.99])
-def test_an_archive_cut_short_is_refused(small, file, share):
+def test_an_archive_cut_short_is_refused(small, file):
     content = file.read_bytes()
-    # Beyond the last member a tar holds nothing but zeros.
-    file.write_bytes(content[: int(share * (len(content) - 20_000))])
-    refused(file)
+    # In each part, and beyond the last there is nothing but zeros.
+    with tarfile.open(file) as tar:
+        places = [m.offset_data + m.size // 2 for m in tar]
+    for place in [0, 1, 511, 512, *places]:
+        file.write_bytes(content[:place])
+        refused(file)
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar", b"\x1f\x8b" + b"x" * 600])
@@ -378,7 +380,8 @@ def test_a_dead_database_is_one_line_without_its_password(dead_database, file):
 
 @pytest.fixture
 def dead_database():
-    return Database("postgresql://me:hush@127.0.0.1:1/none", "dead")
+    url = "postgresql://me:hush@127.0.0.1:1/none"  # pragma: allowlist secret
+    return Database(url, "dead")
 
 
 def test_a_broken_model_is_not_backed_up(source, models, file):

@@ -1,6 +1,7 @@
 """Demographics in a database: whole, typed, verified."""
 
 import csv
+import threading
 
 import numpy as np
 import pytest
@@ -109,13 +110,63 @@ def test_a_load_that_fails_leaves_the_old_version(database, small, tmp_path):
     same(database.run(table.load), demographics.load(small))
 
 
-@pytest.mark.parametrize("name", ["x" * 64, "ö" * 32])
-def test_a_name_that_postgresql_would_cut_is_refused(database, tmp_path, name):
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("x" * 64, "no column name"),
+        ("ö" * 32, "no column name"),
+        ("A,a", "capitals"),
+        ("Zipcode", "capitals"),
+    ],
+)
+def test_names_that_a_database_would_cut_or_mix_up_are_refused(tmp_path, header, why):
     path = tmp_path / "x.csv"
-    path.write_text(f"zipcode,{name}\n98103,1\n")
-    with pytest.raises(DemographicsError, match="no column name"):
-        put(database, path)
-    assert database.run(demographics_sql.newest) is None
+    path.write_text(f"zipcode,{header}\n98103{',1' * (1 + header.count(','))}\n")
+    with pytest.raises(DemographicsError, match=why):
+        content_of(path)
+
+
+def test_cells_that_databases_store_otherwise_are_made_plain(database, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b'zipcode,zero,note\n98103,-0.0,"a\rb\nc  d"\n')
+    put(database, path)
+    _, found = database.run(demographics_sql.read)
+    assert found.columns == {"zero": [0.0], "note": ["a b c d"]}
+    path.write_bytes(b"zipcode,note\n98103,a\0b\n")
+    with pytest.raises(DemographicsError, match="NUL"):
+        content_of(path)
+
+
+def test_a_reader_never_finds_one_version_and_the_rows_of_another(
+    postgres_url, tmp_path
+):
+    database = Database(postgres_url, "test")
+    database.run(schema.upgrade, 30)
+    contents = []
+    for kind, cells in (("number", "1.5"), ("text", "x")):
+        path = tmp_path / f"{kind}.csv"
+        rows = "".join(f"{zipcode},{cells}\n" for zipcode in range(10_001, 10_301))
+        path.write_text(f"zipcode,changing\n{rows}")
+        contents.append(content_of(path))
+    database.run(lambda c: demographics_sql.store(c, contents[0], "x"), 30)
+    stopping = threading.Event()
+
+    def load():
+        own = Database(postgres_url, "loader")
+        while not stopping.is_set():
+            for found in contents:
+                own.run(
+                    lambda c, found=found: demographics_sql.store(c, found, "x"), 30
+                )
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        seen = {database.run(table.load, 30).number for _ in range(150)}
+    finally:
+        stopping.set()
+        thread.join()
+    assert len(seen) > 20, "nothing changed meanwhile"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_a_segment_that_is_drained_twice_is_stored_once(spool, database, drain):
     path.write_bytes(content + line("c"))
     drain.run()
     assert ids(database) == ["a", "b", "c"]
+    assert spool.rejected() == []
 
 
 def test_what_is_there_is_left_as_it_is(spool, database, drain):
@@ -71,6 +72,7 @@ def test_what_is_there_is_left_as_it_is(spool, database, drain):
     drain.run()
     query = select(predictions.c.subject)
     assert database.run(lambda connection: connection.scalar(query)) == "alice"
+    assert spool.rejected() == []
 
 
 def test_a_segment_in_use_is_left_alone(spool, database, drain):

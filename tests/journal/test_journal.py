@@ -60,6 +60,24 @@ def test_an_answer_is_in_the_spool_before_it_leaves(made, home):
     assert journal.HEADER[0] not in answer.headers
 
 
+def test_what_the_cache_finds_is_recorded_under_ids_of_its_own(made, home):
+    app = made(CACHE="memory")
+    client = app.test_client()
+    batch = {
+        "records": [home | {"zipcode": 98103}, home],
+        "valuation_date": "2015-02-01",
+    }
+    answers = [client.post("/v1/predict", json=batch) for _ in range(2)]
+    assert "hit" in answers[1].headers["Cache-Status"]
+    ids = [one["id"] for answer in answers for one in answer.json["predictions"]]
+    found = {row.id: row for row in rows(app)}
+    assert len(set(ids)) == 4
+    assert found.keys() == set(ids)
+    assert {row.zipcode for row in found.values()} == {"98103"}
+    assert {str(row.valuation_date) for row in found.values()} == {"2015-02-01"}
+    assert found[ids[0]].inputs == found[ids[2]].inputs
+
+
 def test_a_row_holds_all_that_was_answered_and_asked(made, home):
     app = made()
     begun = time.time()

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shutil
+import time
 
 import pytest
 import stores
@@ -189,7 +190,10 @@ def test_a_redis_that_fails_costs_little_and_no_model(published, models, root, f
             server.kill()
         elif fault == "hung":
             server.hang()
-        report = fetch(published, ByteCache(url), root)
+        cache, started = ByteCache(url), time.monotonic()
+        assert cache.get("0" * 64) is None
+        assert time.monotonic() - started < 2
+        report = fetch(published, cache, root)
         assert counts(report) == (0, 0, FILES)
         assert contents(root) == contents(models)
         assert bool(report.cache_failure) == (fault != "full")

@@ -220,7 +220,13 @@ def test_wrong_credentials_are_said_as_such_and_not_shown(monkeypatch, tmp_path)
         model_store.prepare(settings | {"INSTANCE_DIR": tmp_path})
 
 
-@pytest.mark.parametrize("url", ["s3://me:secret@models/x", "gs://models/x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://me:secret@models/x",  # pragma: allowlist secret
+        "gs://models/x",
+    ],
+)
 def test_a_store_that_cannot_be_used_is_one_line_without_secrets(url, tmp_path):
     settings = {"MODEL_STORE_URL": url, "INSTANCE_DIR": tmp_path, "REDIS_URL": ""}
     with pytest.raises(ModelStoreError) as caught:

@@ -1,5 +1,6 @@
 """Live accuracy: right, private, cheap, and never asked of a store by a request."""
 
+import time
 import uuid
 from datetime import date
 
@@ -12,6 +13,7 @@ from housing_app import metrics
 from housing_app.database import Database, StoreDown
 from housing_app.journal import store as journal_store
 from housing_app.outcomes import Who, store
+from housing_app.outcomes import live as module
 from housing_app.outcomes.live import LEAST, Live
 from housing_app.valuation import ratios
 
@@ -180,23 +182,21 @@ def test_of_more_outcomes_only_the_new_ones_are_read(live, sell, database):
 def test_withdrawn_outcomes_count_no_more(live, sell, database):
     ids = sell([5e5] * 5 + [9e5])
     live.refresh()
-    live._whole_at = 0.0
     database.run(lambda connection: store.withdraw(connection, ids[5:]))
     live.refresh()
     assert live.rows[0]["n"] == 5
     assert live.rows[0]["bias"] == 0.0
 
 
-def test_everything_is_read_anew_only_now_and_then(live, sell, database):
-    ids = sell([5e5] * 7)
+def test_what_takes_long_is_done_less_often(live, sell, database, monkeypatch):
+    sell([5e5] * 7)
+    monkeypatch.setattr(module, "_SHARE", 1e6)
     live.refresh()
-    live._whole_at = float("inf")
-    database.run(lambda connection: store.withdraw(connection, ids[:1]))
+    asked = statements(database)
     live.refresh()
-    assert live.rows[0]["n"] == 7
-    live._whole_at = 0.0
-    live.refresh()
-    assert live.rows[0]["n"] == 6
+    assert asked == []
+    wait = live._rests_until - time.monotonic()
+    assert 100 < wait <= 120, "and not for longer than two minutes"
 
 
 def gauge(of, *labels):
@@ -215,7 +215,6 @@ def test_metrics_are_those_of_the_rows(live, sell, database):
     covered = row["coverage"]["0.9"]["achieved"]
     assert gauge(metrics.live_coverage, *labels, "0.9") == covered
     database.run(lambda connection: store.withdraw(connection, ids[:1]))
-    live._whole_at = 0.0
     live.refresh()
     assert np.isnan(gauge(metrics.live_mdape, *labels))
 

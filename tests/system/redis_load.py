@@ -68,17 +68,18 @@ def varied(home: dict[str, object]) -> Iterator[bytes]:
 
 @contextmanager
 def load(
-    port: int, requests: Iterator[bytes], clients: int, pause: float
+    port: int, requests: Iterator[bytes], clients: int, period: float
 ) -> Iterator[Samples]:
-    """Have clients ask until the end, each again so long after it had an answer."""
+    """Have clients ask until the end, each once a period, or as often as it can."""
     found, lock, stopping = Samples(), threading.Lock(), threading.Event()
 
     def client() -> None:
         while not stopping.is_set():
             with lock:
                 request = next(requests)
-            found.append(ask(port, request))
-            stopping.wait(pause)
+            sample = ask(port, request)
+            found.append(sample)
+            stopping.wait(max(0.0, sample.began + period - time.monotonic()))
 
     with _threads(client, clients, stopping):
         yield found

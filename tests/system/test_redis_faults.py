@@ -59,12 +59,12 @@ def served(start, **settings):
 @contextmanager
 def asked(server, home):
     """Ask a server, once it is warm."""
-    with load(server.port, varied(home), clients=4, pause=0.0):
+    with load(server.port, varied(home), clients=4, period=0.0):
         time.sleep(0.5)
     with (
-        load(server.port, varied(home), clients=4, pause=0.02) as answers,
-        load(server.port, repeat(post(home, GREEDY)), clients=1, pause=0.02) as greedy,
-        load(server.port, repeat(LIVE), clients=1, pause=0.1) as live,
+        load(server.port, varied(home), clients=4, period=0.03) as answers,
+        load(server.port, repeat(post(home, GREEDY)), clients=1, period=0.02) as greedy,
+        load(server.port, repeat(LIVE), clients=1, period=0.1) as live,
     ):
         yield Run(server, answers, greedy, live)
 

@@ -308,7 +308,7 @@ def test_without_the_database_the_client_is_told_when_to_come_back(made, home):
 
 
 def test_an_address_is_not_told(app, tmp_path):
-    url = "postgresql://nobody:s3cret@127.0.0.1:1/none"
+    url = "postgresql://nobody:s3cret@127.0.0.1:1/none"  # pragma: allowlist secret
     made = create_app(
         {"RATE_LIMIT": "off", "DATABASE_URL": url, "INSTANCE_DIR": tmp_path}
     )
