@@ -1,7 +1,8 @@
 # Needs Python 3.11 or later and make; no root, no services.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint sbom fuzz examples model requirements clean
+.PHONY: help run test lint sbom fuzz bench bench-peers bench-quick examples model \
+	requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -15,7 +16,7 @@ WITH_OPENMP = if [ -d $(OPENMP) ]; then export \
 	LD_LIBRARY_PATH="$(CURDIR)/$(OPENMP)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"; fi;
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 # Each server has a metrics directory named after its process (`exec` keeps the number),
 # so two can run side by side; those of ended servers are removed here.
@@ -53,6 +54,19 @@ sbom: $(DEV) ## Write build/sbom.json: what the image installs, as CycloneDX
 SECONDS := 600
 fuzz: $(DEV) ## Look for bodies that break the parser (SECONDS=600; not in CI)
 	@$(WITH_OPENMP) $(PY) tests/fuzz/fuzz_requests.py --seconds $(SECONDS)
+
+BENCH := micro load startup memory scale
+bench: $(DEV) ## Measure the service and write benchmarks/README.md (a quarter of an hour)
+	@$(WITH_OPENMP) for each in $(BENCH); do \
+		$(PY) benchmarks/$$each.py || exit; done
+	@$(PY) benchmarks/report.py
+
+bench-peers: $(DEV) ## Measure other servers beside it (SALES=file.csv; first installs them)
+	@$(WITH_OPENMP) $(PY) benchmarks/peers.py $(if $(SALES),--sales "$(SALES)")
+	@$(PY) benchmarks/report.py
+
+bench-quick: $(DEV) ## Add this commit to benchmarks/history.csv (under a minute)
+	@$(WITH_OPENMP) $(PY) benchmarks/quick.py
 
 HOMES := data/example_homes.csv
 URL := http://127.0.0.1:$(or $(PORT),8000)

@@ -91,7 +91,8 @@ def _tool(name: str, *arguments: str) -> Callable[[Path, int, int], list[str]]:
 
 _UVICORN = ("fastapi_app:app", "--host", "127.0.0.1", "--port", "{port}")
 _MLSERVER = {
-    "packages": ["mlserver", "uvicorn<0.36"],
+    # Its workers want the event loop that older ones of uvloop make unasked.
+    "packages": ["mlserver", "uvicorn<0.36", "uvloop<0.22"],
     "shown": ["mlserver"],
     "command": _tool("mlserver", "start", "."),
     "path": "/v2/models/homes/infer",

@@ -1,6 +1,7 @@
 """Rate limits: who is counted, at what cost, where, and what is said about it."""
 
 import re
+import threading
 import time
 
 import pytest
@@ -255,6 +256,15 @@ def test_memory_forgets_windows_that_have_ended():
     while len(store.storage) > 1:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_counting_in_memory_starts_no_thread():
+    store = Counters()
+    store.timer.join(5)
+    threads = threading.active_count()
+    for n in range(100):
+        store.incr(str(n), 60)
+    assert threading.active_count() == threads
 
 
 # --- Redis --------------------------------------------------------------------------

@@ -101,12 +101,14 @@ def train(folder: Path, sales: str, demographics: Path, trees: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     people = pd.read_csv(demographics, dtype={"zipcode": str})
     people = people[["zipcode", *_columns(people)]].fillna(0)
-    people.to_csv(folder / "demographics.csv", index=False)
     if sales == "synthetic":
-        near = [z for z in people["zipcode"] if z.startswith(("980", "981"))][:70]
+        near = [z for z in people["zipcode"] if z.startswith(("980", "981"))]
         table = _synthetic(near)
     else:
         table = pd.read_csv(sales, dtype={"zipcode": str})
+    # As the reference has them: of the zipcodes that were learned from.
+    people = people[people["zipcode"].isin(table["zipcode"])]
+    people.to_csv(folder / "demographics.csv", index=False)
     rows = table[[*FIELDS, "zipcode"]].merge(people, how="left", on="zipcode")
     rows = rows.drop(columns="zipcode").fillna(0)
     model = make_pipeline(RobustScaler(), KNeighborsRegressor())
