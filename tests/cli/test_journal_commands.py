@@ -6,12 +6,12 @@ import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from journal.samples import line
 
 from housing_app.database import Database, schema
 from housing_app.database.tables import outcomes
 from housing_app.journal import records, store
 from housing_app.journal.spool import Spool
+from tests.journal.samples import line
 
 NOW = datetime.now(UTC)
 

@@ -4,7 +4,6 @@ import json
 from math import inf
 
 import pytest
-from journal.samples import ROW, line
 from prometheus_client import REGISTRY
 from sqlalchemy import select, text
 
@@ -14,6 +13,7 @@ from housing_app.journal import drain as drains
 from housing_app.journal import store
 from housing_app.journal.drain import Drain, Outdated
 from housing_app.journal.spool import Spool
+from tests.journal.samples import ROW, line
 
 
 @pytest.fixture

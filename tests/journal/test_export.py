@@ -6,10 +6,10 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from journal.samples import ROW, line
 
 from housing_app.journal import export, records, store
 from housing_app.journal.store import Span
+from tests.journal.samples import ROW, line
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journal.samples import ROW, answer, line, request
 
 from housing_app.journal import records
+from tests.journal.samples import ROW, answer, line, request
 
 
 def test_a_line_is_one_line_and_gives_the_row_of_each_home():
