@@ -26,6 +26,7 @@ def new(run_with, tmp_path):
     return run_with(
         DATABASE_URL=f"sqlite:///{tmp_path / 'new.db'}",
         MODEL_DIR=tmp_path / "new-models",
+        INSTANCE_DIR=tmp_path / "new-instance",
     )
 
 

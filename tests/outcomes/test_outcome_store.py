@@ -104,6 +104,17 @@ def test_a_file_without_tables_knows_nothing(tmp_path):
     assert store.report(fresh, [sale(str(uuid.uuid4()))], NOBODY).unknown == [0]
 
 
+def report_in_the_end(worker, sales):
+    """Report again while a busy machine takes too long: that is safe."""
+    deadline = time.monotonic() + 25
+    while True:
+        try:
+            return store.report(worker, sales, NOBODY, seconds=10)
+        except StoreDown:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 @pytest.mark.parametrize("prices", [(5e5, 5e5), (5e5, 6e5)], ids=["same", "differing"])
 def test_two_at_once_store_one(database_url, database, value, stored, prices):
     """Workers are processes: each has connections of its own."""
@@ -114,14 +125,14 @@ def test_two_at_once_store_one(database_url, database, value, stored, prices):
 
     def work(n):
         for one in ids:
-            gate.wait(10)
-            found[n].append(store.report(workers[n], [sale(one, prices[n])], NOBODY))
+            gate.wait(30)
+            found[n].append(report_in_the_end(workers[n], [sale(one, prices[n])]))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in (0, 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     pairs = list(zip(*found, strict=True))
     assert len(pairs) == 40
     for pair in pairs:
@@ -142,7 +153,7 @@ def test_batches_in_opposite_order_do_not_wait_for_each_other(database_url, valu
 
     def work(n):
         sales = [sale(one) for one in (ids if n else reversed(ids))]
-        verdicts.append(store.report(workers[n], sales, NOBODY))
+        verdicts.append(report_in_the_end(workers[n], sales))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in (0, 1)]
     for thread in threads:
