@@ -20,14 +20,14 @@ NOBODY = Who()
 @pytest.fixture
 def report(database):
     return lambda *sales, who=NOBODY, waiting=None: store.report(
-        database, sales, who, waiting
+        database, sales, who, waiting, seconds=10
     )
 
 
 @pytest.fixture
 def stored(database):
     def found():
-        rows = database.run(lambda c: c.execute(select(tables.outcomes)).all())
+        rows = database.run(lambda c: c.execute(select(tables.outcomes)).all(), 10)
         return {row.prediction_id: (row.sale_price, row.sale_date) for row in rows}
 
     return found
