@@ -19,8 +19,8 @@ NOBODY = Who()
 
 @pytest.fixture
 def report(database):
-    return lambda *sales, who=NOBODY, waiting=None: store.report(
-        database, sales, who, waiting, seconds=10
+    return lambda *sales, who=NOBODY, waiting=None, **more: store.report(
+        database, sales, who, waiting, **more
     )
 
 
@@ -85,8 +85,9 @@ def test_the_same_twice_in_a_batch_counts_once(report, value):
 
 def test_a_batch_may_be_large(report, value, stored):
     ids = value(1_777)
-    assert report(*map(sale, ids)) == Verdict(1_777, 0, [], {})
-    assert report(*map(sale, ids)) == Verdict(0, 1_777, [], {})
+    # A busy machine may take longer than a request has.
+    assert report(*map(sale, ids), seconds=10) == Verdict(1_777, 0, [], {})
+    assert report(*map(sale, ids), seconds=10) == Verdict(0, 1_777, [], {})
     assert len(stored()) == 1_777
 
 
