@@ -5,6 +5,7 @@ A source is read once, into arrays, and closed; the request path only looks up.
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,13 +89,14 @@ def load(source: str | Path) -> Demographics:
     Columns that hold anything but numbers are left out.
     """
     path = Path(source)
-    zipcodes, cells = read(path)
+    content = _content(path)
+    zipcodes, cells = _parsed(path, content)
     columns = {
         name: numbers
         for name, column in cells.items()
         if (numbers := numeric(column)) is not None
     }
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
     return assembled(str(path), zipcodes, columns, digest)
 
 
@@ -115,15 +117,26 @@ def assembled(
 
 def read(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     """Return a CSV's zipcodes and the cells of its other columns, as they are."""
+    return _parsed(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file))
+        return path.read_bytes()
     except FileNotFoundError:
         raise DemographicsError(
             f"{path}: missing; set DEMOGRAPHICS_CSV to a CSV with a zipcode column, or "
             "make the shipped one again with `flask demographics build`"
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise DemographicsError(f"{path}: not readable as CSV ({error})") from None
+
+
+def _parsed(path: Path, content: bytes) -> tuple[list[str], dict[str, list[str]]]:
+    try:
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        lines = list(csv.reader(text))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DemographicsError(f"{path}: not readable as CSV ({error})") from None
     header = [name.strip() for name in lines[0]] if lines else []
     if KEY not in header:

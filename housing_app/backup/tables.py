@@ -12,11 +12,9 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     Connection,
     Date,
     Double,
-    MetaData,
     Table,
     Text,
     func,
@@ -26,10 +24,11 @@ from sqlalchemy import (
 )
 
 from housing_app.database import tables
+from housing_app.demographics import KEY
+from housing_app.demographics_sql.table import TABLE, described
 
 JOURNAL = (tables.predictions, tables.outcomes)
-VERSIONS = tables.demographics_versions
-DEMOGRAPHICS = "demographics"
+VERSIONS, DEMOGRAPHICS = tables.demographics_versions, TABLE
 _ROWS = 2_000
 _MODULUS = 1 << 256
 
@@ -139,12 +138,8 @@ def of_demographics(connection: Connection) -> list[Table]:
 def demographics(kinds: Iterable[Sequence[str]]) -> Table:
     """Return the table with columns of a name and a kind: number or text."""
     types: dict[str, Any] = {"number": Double, "text": Text}
-    # Keys of their own: a column's name may be anything, a colon or bracket included.
-    columns = [
-        Column(name, types[kind](), key=f"c{i}", primary_key=name == "zipcode")
-        for i, (name, kind) in enumerate(kinds)
-    ]
-    return Table(DEMOGRAPHICS, MetaData(), *columns)
+    found = {name: types[kind]() for name, kind in kinds if name != KEY}
+    return described(DEMOGRAPHICS, found)
 
 
 def kinds(table: Table) -> list[list[str]]:

@@ -96,11 +96,9 @@ def _drain() -> None:
 
 def _places() -> backup.Places:
     """Return the databases of the settings; without another one, both are one."""
-    journal = database.current()
-    url = current_app.config["DEMOGRAPHICS_URL"]
-    if not url or database.Database(url, "demographics").url == journal.url:
-        return backup.Places(journal, journal)
-    return backup.Places(journal, database.Database(url, "demographics"))
+    found = database.databases(current_app)
+    journal = found["DATABASE_URL"]
+    return backup.Places(journal, found.get("DEMOGRAPHICS_URL", journal))
 
 
 def _tell(meta: dict[str, Any]) -> None:

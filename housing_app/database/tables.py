@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     Column,
+    Connection,
     Date,
     DateTime,
     Float,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 metadata = MetaData(
@@ -94,3 +96,9 @@ demographics_versions = Table(
     Column("rows", Integer, nullable=False),
     Column("source", String(255), nullable=False),  # the file's name
 )
+
+
+def insert_new(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that leaves rows alone whose key is there already."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()

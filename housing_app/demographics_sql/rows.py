@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from math import isnan
-from typing import Any, NamedTuple
+from typing import Any
 
 from housing_app import demographics
 
@@ -12,7 +14,8 @@ _NAME_BYTES = 63  # PostgreSQL cuts longer ones without a word
 Cell = float | str | None
 
 
-class Content(NamedTuple):
+@dataclass(frozen=True)
+class Content:
     """Hold columns as they are stored: numbers or text, None where unknown."""
 
     zipcodes: list[str]
@@ -22,7 +25,7 @@ class Content(NamedTuple):
         """Yield each zipcode with its cells."""
         return zip(self.zipcodes, *self.columns.values(), strict=True)
 
-    @property
+    @cached_property
     def numbers(self) -> list[str]:
         """Return the columns that hold no text: those that can be served."""
         return [

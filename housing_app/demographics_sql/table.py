@@ -59,7 +59,7 @@ def store(
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     numbers = set(found.numbers)
     kinds = {name: Double() if name in numbers else Text() for name in found.columns}
-    draft = _table(_DRAFT, kinds)
+    draft = described(_DRAFT, kinds)
     draft.drop(connection, checkfirst=True)
     draft.create(connection)
     for batch in _batches(found):
@@ -77,7 +77,8 @@ def store(
     return made
 
 
-def _table(name: str, kinds: Mapping[str, Any]) -> Table:
+def described(name: str, kinds: Mapping[str, Any]) -> Table:
+    """Return a table of zipcodes with columns of some names and types."""
     columns = [Column(KEY, String(5), primary_key=True)]
     # Keys of their own: a column's name may be anything, a colon or bracket included.
     columns += [

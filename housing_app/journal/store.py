@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, exists, func, inspect, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.sql import ColumnElement
 
-from housing_app.database.tables import outcomes, predictions
+from housing_app.database.tables import insert_new, outcomes, predictions
 
 _id, _time = predictions.c.id, predictions.c.answered_at
 _HAS_OUTCOME = exists().where(outcomes.c.prediction_id == _id)
@@ -27,9 +26,7 @@ def fits(connection: Connection) -> bool:
 
 def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows; those whose id is there already are left as they are."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(predictions).on_conflict_do_nothing(index_elements=[_id])
-    connection.execute(statement, rows)
+    connection.execute(insert_new(connection, predictions), rows)
 
 
 class Summary(NamedTuple):

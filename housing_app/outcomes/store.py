@@ -6,12 +6,11 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection, delete, inspect, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from housing_app.database import Database, StoreDown
 from housing_app.database.engine import SECONDS
-from housing_app.database.tables import outcomes, predictions
+from housing_app.database.tables import insert_new, outcomes, predictions
 
 _IDS = 500  # in one statement
 _LEAST_SECONDS = 0.05
@@ -169,10 +168,7 @@ def _insert(
     """Store what has no outcome yet; return the ids that are new."""
     more = {"reported_at": datetime.now(UTC), "subject": subject}
     rows = [one._asdict() | more for one in reports]
-    is_postgresql = connection.dialect.name == "postgresql"
-    insert = postgresql.insert if is_postgresql else sqlite.insert
-    statement: Any = insert(outcomes).on_conflict_do_nothing()
-    statement = statement.returning(outcomes.c.prediction_id)
+    statement = insert_new(connection, outcomes).returning(outcomes.c.prediction_id)
     return set(connection.scalars(statement, rows))
 
 

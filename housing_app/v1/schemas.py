@@ -196,17 +196,9 @@ def _homes(records: list[Any], slot: Slot) -> Homes:
 
 
 def asked(payload: Any) -> list[dict[str, Any]]:
-    """Return the homes of a payload that was checked before, as they were sent.
-
-    But for zipcodes, which are text.
-    """
-    sent = payload.get("records", [payload])
-    return [
-        home
-        if isinstance(home[ZIPCODE], str)
-        else home | {ZIPCODE: columns.zipcode(home[ZIPCODE])}
-        for home in sent
-    ]
+    """Return the homes of a payload that was checked before, as they were sent."""
+    homes: list[dict[str, Any]] = payload.get("records", [payload])
+    return homes
 
 
 def load_details(given: MultiDict[str, str]) -> Details:
