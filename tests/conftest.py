@@ -20,6 +20,7 @@ import object_stores  # noqa: E402
 
 from housing_app import create_app, demographics, traffic  # noqa: E402
 from housing_app.config import ROOT  # noqa: E402
+from housing_app.database import Database, schema  # noqa: E402
 from housing_app.valuation import features, predictor  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -116,6 +117,15 @@ def s3(s3_server, monkeypatch):
     for name, text in s3_server.environ.items():
         monkeypatch.setenv(name, text)
     return s3_server
+
+
+@pytest.fixture
+def database(database_url):
+    """A database of each kind, with the tables."""
+    made = Database(database_url, "test")
+    made.run(schema.upgrade, 30)
+    yield made
+    made.engine.dispose()
 
 
 @pytest.fixture

@@ -7,21 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from housing_app.database import Database, schema
 from housing_app.database.tables import outcomes
 from housing_app.journal import records, store
 from housing_app.journal.spool import Spool
 from tests.journal.samples import line
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def database(database_url):
-    made = Database(database_url, "test")
-    made.run(schema.upgrade, 30)
-    yield made
-    made.engine.dispose()
 
 
 @pytest.fixture

@@ -21,13 +21,6 @@ SMALL = """zipcode,population,note,"odd: ""name"" (%s)",empty
 
 
 @pytest.fixture
-def database(database_url):
-    found = Database(database_url, "test")
-    found.run(schema.upgrade, 30)
-    return found
-
-
-@pytest.fixture
 def small(tmp_path):
     path = tmp_path / "small.csv"
     path.write_text(SMALL)

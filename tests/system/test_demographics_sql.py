@@ -1,13 +1,12 @@
 """Demographics in PostgreSQL: followed by every worker, missed by no request."""
 
 import csv
-import threading
 import time
 from contextlib import contextmanager
 
 import pytest
-import requests
 import stores
+from load import Load
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from housing_app.config import ROOT
@@ -74,45 +73,11 @@ def serve(start, postgres):
     return begin
 
 
-class Load:
-    """Ask for valuations without a break; keep each status and how long it took."""
-
-    def __init__(self, running, home):
-        self.answers = []
-        self._running, self._home = running, home
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(2)]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self):
-        while not self._stopping.wait(0.01):
-            began = time.monotonic()
-            try:
-                status = self._running.post(self._home).status_code
-            except requests.RequestException:
-                status = 0
-            self.answers.append((status, time.monotonic() - began))
-
-    def wait_for_more(self, count=LEAST):
-        """Return once so many more were answered."""
-        wanted, deadline = len(self.answers) + count, time.monotonic() + 60
-        while len(self.answers) < wanted:
-            assert time.monotonic() < deadline, "too few answers"
-            time.sleep(0.02)
-
-    def assert_unharmed(self):
-        assert len(self.answers) >= LEAST
-        assert {status for status, _ in self.answers} == {200}
-        assert max(seconds for _, seconds in self.answers) < 1.0
+def assert_unharmed(asked):
+    """Every valuation meanwhile was answered, and soon."""
+    assert asked.count >= LEAST
+    assert asked.errors() == {}
+    assert max(asked.seconds) < 1.0
 
 
 def population(running):
@@ -194,7 +159,7 @@ def test_a_new_version_is_served_by_every_worker_within_5_seconds(
     serve, load, table, home
 ):
     load(table(1001))
-    with serve() as running, Load(running, home) as asked:
+    with serve() as running, Load(running.port, home, rate=100) as asked:
         assert (check(running)["status"], check(running)["version"]) == ("ok", 1)
         assert_all_answer(running, 1001)
         for number in (2, 3):
@@ -202,10 +167,9 @@ def test_a_new_version_is_served_by_every_worker_within_5_seconds(
             took = wait_for_version(running, number, since, SECONDS)
             assert_all_answer(running, 1000 + number)
             print(f"version {number} served by both workers after {took:.2f} s")
-        asked.wait_for_more()
-    asked.assert_unharmed()
-    slowest = max(seconds for _, seconds in asked.answers)
-    print(f"{len(asked.answers)} valuations meanwhile, the slowest {slowest:.3f} s")
+        asked.wait_for(LEAST)
+    assert_unharmed(asked)
+    print(f"{asked.count} valuations meanwhile, the slowest {max(asked.seconds):.3f} s")
 
 
 def test_a_server_that_starts_without_postgresql_serves_the_csv_and_joins_later(
@@ -213,7 +177,7 @@ def test_a_server_that_starts_without_postgresql_serves_the_csv_and_joins_later(
 ):
     load(table(1001))
     postgres.kill()
-    with serve() as running, Load(running, home) as asked:
+    with serve() as running, Load(running.port, home, rate=100) as asked:
         found = assert_degraded(running)
         assert "CSV" in found["detail"]
         assert not found.get("version")
@@ -221,14 +185,14 @@ def test_a_server_that_starts_without_postgresql_serves_the_csv_and_joins_later(
         shipped = population(running)
         assert shipped != 1001
         assert_all_answer(running, shipped)
-        asked.wait_for_more()
+        asked.wait_for(LEAST)
         postgres.start()
         took = wait_for_version(running, 1, time.monotonic(), JOINED)
         print(f"joined by both workers after {took:.2f} s")
         assert_all_answer(running, 1001)
         assert wait_for_state(running, "ok")["version"] == 1
         assert store_down(running) == 0
-    asked.assert_unharmed()
+    assert_unharmed(asked)
 
 
 @pytest.mark.parametrize(
@@ -243,15 +207,15 @@ def test_predictions_go_on_with_the_last_good_copy_without_postgresql(
     with serve() as running:
         wait_for_version(running, 1, time.monotonic(), SECONDS)
         getattr(postgres, end)()
-        with Load(running, home) as asked:
+        with Load(running.port, home, rate=100) as asked:
             found = assert_degraded(running)
             assert found["version"] == 1
             assert store_down(running) == 1
             assert_all_answer(running, 1001)
-            asked.wait_for_more()
+            asked.wait_for(LEAST)
             getattr(postgres, bring_back)()
             wait_for_state(running, "ok")
-        asked.assert_unharmed()
+        assert_unharmed(asked)
         since = load(table(1002))
         wait_for_version(running, 2, since, JOINED)
         assert_all_answer(running, 1002)
@@ -261,7 +225,7 @@ def test_a_version_that_is_not_what_was_loaded_never_serves(
     serve, postgres, load, table, home
 ):
     load(table(1001))
-    with serve() as running, Load(running, home) as asked:
+    with serve() as running, Load(running.port, home, rate=100) as asked:
         with postgres.connect() as connection, connection.transaction():
             connection.execute(
                 "UPDATE demographics SET population = 666 WHERE zipcode = %s", [ZIPCODE]
@@ -274,7 +238,7 @@ def test_a_version_that_is_not_what_was_loaded_never_serves(
         found = assert_degraded(running)
         assert found["version"] == 1
         assert "SHA-256" in found["detail"]
-        asked.wait_for_more()
+        asked.wait_for(LEAST)
         assert_all_answer(running, 1001)
         refusals = [text for text in running.lines() if "demographics refused" in text]
         assert len(refusals) == 2, "once by each worker"
@@ -282,4 +246,4 @@ def test_a_version_that_is_not_what_was_loaded_never_serves(
         wait_for_version(running, 3, since, SECONDS)
         assert_all_answer(running, 1003)
         assert wait_for_state(running, "ok")["version"] == 3
-    asked.assert_unharmed()
+    assert_unharmed(asked)
