@@ -26,12 +26,15 @@ def answer():
 
 
 @pytest.fixture
-def keeping(app):
-    """Make a client of an app with a cache; the models are those of `app`."""
+def keeping(app, tmp_path):
+    """Make a client of an app with a cache; the models are those of `app`.
+
+    What others left in the spool is not its business.
+    """
 
     def make(kind="memory", **settings):
-        settings = {"RATE_LIMIT": "off", "CACHE": kind} | settings
-        return create_app(settings).test_client()
+        own = {"RATE_LIMIT": "off", "INSTANCE_DIR": tmp_path / "instance"}
+        return create_app(own | {"CACHE": kind} | settings).test_client()
 
     return make
 

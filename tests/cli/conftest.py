@@ -54,9 +54,10 @@ def county_csv(tmp_path_factory):
 
 
 @pytest.fixture
-def run_with(county_csv):
-    """Make a runner with other settings."""
+def run_with(county_csv, tmp_path):
+    """Make a runner with other settings; what it writes is its own test's."""
     settings = {"RATE_LIMIT": "off", "DEMOGRAPHICS_CSV": county_csv}
+    settings["INSTANCE_DIR"] = tmp_path / "instance"
     return lambda **other: Run(create_app(settings | other))
 
 
