@@ -41,6 +41,8 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.config.update(config.load(os.environ), VERSION=__version__)
     app.config.update(overrides or {})
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    # Every view and hook is synchronous; Flask would ask each of them, each time.
+    app.ensure_sync = lambda func: func  # type: ignore[method-assign]
     if hops := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops)  # type: ignore[method-assign]
     background.init_app(app)

@@ -161,7 +161,9 @@ def init_app(app: Flask, on_failure: Callable[[], None]) -> None:
         if verifier is None or needed == PUBLIC or request.method == "OPTIONS":
             return
         try:
-            claims = verifier.claims(_bearer(request.headers.get("Authorization", "")))
+            claims = verifier.claims(
+                _bearer(request.environ.get("HTTP_AUTHORIZATION", ""))
+            )
         except Refused as error:
             metrics.auth_failures.inc()
             structlog.contextvars.bind_contextvars(refused=str(error))

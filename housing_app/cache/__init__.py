@@ -8,6 +8,7 @@ Why: docs/decisions/009.
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Response, current_app, g
@@ -35,20 +36,25 @@ class Cache:
             settings[name] for name in ("VERSION", "MAX_RECORDS", "REFUSE_OUTSIDE_AREA")
         ]
 
-    def key(self, payload: Any, slot: Slot, details: Details) -> bytes | None:
+    def key(self, body: bytes, slot: Slot, details: Details) -> bytes | None:
         """Return what stands for a request and all that its answer depends on."""
         champion = predictor.current(slot)
         if champion is None:
             return None
         model = champion.manifest
         try:
-            parts = [entries.FORMAT, *self._settings, slot, *details]
-            parts += [model.id, model.digest, demographics.current().digest]
-            parts.append(payload)
-            text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-        except (NotReady, RecursionError):
+            place = demographics.current().digest
+        except NotReady:
             return None
-        return hashlib.sha256(text.encode()).hexdigest().encode()
+        begun = self._begun(slot, details, model.id, model.digest, place).copy()
+        begun.update(body)
+        return begun.hexdigest().encode()
+
+    @lru_cache(maxsize=256)  # noqa: B019 - there is one cache for each app
+    def _begun(self, slot: Slot, details: Details, *made_by: str) -> Any:
+        """Return a hash of all but the body."""
+        parts = [entries.FORMAT, *self._settings, slot, *details, *made_by]
+        return hashlib.sha256(json.dumps(parts).encode() + b"\n")
 
     def get(self, key: bytes | None) -> Answer | None:
         """Return the answer that is kept; it is not to be changed."""

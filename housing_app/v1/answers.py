@@ -25,15 +25,17 @@ def value_payload(
     settings: Mapping[str, Any],
     *,
     admit: Callable[[int], None] = lambda count: None,
+    body: bytes = b"",
     kept: Cache | None = None,
     record: Callable[[Homes, dict[str, Any]], None] = lambda homes, answer: None,
 ) -> dict[str, Any]:
     """Check a payload, value its homes and return the answer's members.
 
     `admit` may refuse so many homes, once they are known to be good. What was asked
-    before may be found in `kept`. `record` is handed the homes and the answer.
+    before, in the same `body`, may be found in `kept`. `record` is handed the homes and
+    the answer.
     """
-    key = kept.key(payload, slot, details) if kept else None
+    key = kept.key(body, slot, details) if kept else None
     answer = kept.get(key) if kept else None
     if answer:
         homes = schemas.asked(payload)

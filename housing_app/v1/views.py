@@ -1,5 +1,6 @@
 """The views: parse, value, render."""
 
+import json
 from functools import partial
 from typing import Any
 
@@ -16,34 +17,39 @@ from housing_app.valuation import predictor
 from housing_app.valuation.features import Slot
 
 blueprint = Blueprint("v1", __name__)
+_JSON = "application/json"
+# Made once: Flask makes one for each answer.
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 @blueprint.post("/predict")
-def predict() -> dict[str, Any]:
+def predict() -> Response:
     """Value homes from all their fields."""
     return _predict("full")
 
 
 @blueprint.post("/predict/minimal")
-def predict_minimal() -> dict[str, Any]:
+def predict_minimal() -> Response:
     """Value homes from the eight core fields."""
     return _predict("minimal")
 
 
-def _predict(slot: Slot) -> dict[str, Any]:
+def _predict(slot: Slot) -> Response:
     _require_json()
     details = schemas.load_details(request.args)
-    payload = schemas.parse_json(_body())
+    body = _body()
     answer = answers.value_payload(
-        payload,
+        schemas.parse_json(body),
         slot,
         details,
         current_app.config,
         admit=limiter.spend,
         record=partial(journal.record, slot),
+        body=body,
         kept=cache.current(),
     )
-    return answer | {"request_id": g.request_id}
+    answer["request_id"] = g.request_id
+    return Response(_encode(answer) + "\n", content_type=_JSON)
 
 
 @blueprint.post("/outcomes")
@@ -66,19 +72,23 @@ def report_outcomes() -> tuple[dict[str, Any], int]:
 
 
 def _require_json() -> None:
-    if not request.is_json:
+    if request.environ.get("CONTENT_TYPE") != _JSON and not request.is_json:
         raise Problem("unsupported-media-type", "send Content-Type: application/json")
 
 
 def _body() -> bytes:
+    length = request.content_length  # None: the body comes in chunks
+    limit: int = current_app.config["MAX_CONTENT_LENGTH"]
+    if length is not None and length > limit:
+        raise RequestEntityTooLarge
+    # Werkzeug's own reading takes longer, and would cut chunks at the limit in silence.
     try:
-        if request.content_length is not None:
-            return request.get_data(cache=False)
-        # Chunked: Werkzeug would cut the body at the limit without a word.
-        limit: int = current_app.config["MAX_CONTENT_LENGTH"]
-        body: bytes = request.environ["wsgi.input"].read(limit + 1)
+        stream = request.environ["wsgi.input"]
+        body: bytes = stream.read(limit + 1 if length is None else length)
     except (OSError, ParseException):
-        raise Problem("bad-request", "the body ended early or is badly cut") from None
+        body, length = b"", 1
+    if len(body) < (length or 0):
+        raise Problem("bad-request", "the body ended early or is badly cut")
     if len(body) > limit:
         raise RequestEntityTooLarge
     return body
