@@ -28,6 +28,7 @@ from housing_app import background as _housing_background  # noqa: E402
 from housing_app import config as _housing_config  # noqa: E402
 from housing_app import errors as _housing_errors  # noqa: E402
 from housing_app import logs as _housing_logs  # noqa: E402
+from housing_app import traffic as _housing_traffic  # noqa: E402
 
 try:
     _settings = _housing_config.load(os.environ)
@@ -115,7 +116,11 @@ def when_ready(server):  # noqa: ANN001, ANN201
 
 
 def post_worker_init(worker):  # noqa: ANN001, ANN201
-    """Start what a worker does beside its requests."""
+    """Start what a worker does beside its requests.
+
+    The master's models may be older than serving.json: no request shall see them.
+    """
+    _housing_traffic.follow(worker.wsgi)
     _housing_background.start(worker.wsgi)
 
 

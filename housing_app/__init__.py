@@ -2,41 +2,46 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
-
-from housing_app import (
-    auth,
-    background,
-    cache,
-    cli,
-    config,
-    database,
-    demographics_sql,
-    errors,
-    extensions,
-    headers,
-    journal,
-    logs,
-    metrics,
-    model_store,
-    ops,
-    outcomes,
-    site,
-    v1,
-)
+if TYPE_CHECKING:
+    from flask import Flask
 
 __version__ = "0.1.0"
 
 
-def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
+def create_app(overrides: Mapping[str, Any] | None = None) -> "Flask":
     """Build the application; `overrides` replace settings, as tests need.
 
     Models are not loaded here but by wsgi.py (`traffic.install`), so that commands
     work while no model exists yet. Raises ConfigError over a bad setting.
     """
+    # Here: what needs one part, a trial of a model, need not load them all.
+    from flask import Flask
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from housing_app import (
+        auth,
+        background,
+        cache,
+        cli,
+        config,
+        database,
+        demographics_sql,
+        errors,
+        extensions,
+        headers,
+        journal,
+        logs,
+        metrics,
+        model_store,
+        ops,
+        outcomes,
+        site,
+        traffic,
+        v1,
+    )
+
     app = Flask(__name__, static_folder=None)
     app.config.update(config.load(os.environ), VERSION=__version__)
     app.config.update(overrides or {})
@@ -58,6 +63,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     journal.init_app(app)
     cache.init_app(app)
     outcomes.init_app(app)
+    traffic.init_app(app, journal.record_shadow)
     extensions.exporter.init_app(app)
     model_store.init_app(app)
     app.register_blueprint(ops.blueprint)

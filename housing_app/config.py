@@ -54,6 +54,24 @@ SETTINGS = (
         "into INSTANCE_DIR; without it they are in MODEL_DIR.",
     ),
     Setting(
+        "MODEL_MAX_MS",
+        casts.whole(1, 10_000),
+        "25",
+        "Milliseconds a model may take for one home; workers refuse a slower one.",
+    ),
+    Setting(
+        "MODEL_MAX_MB",
+        casts.whole(1, 1_000_000),
+        "512",
+        "Megabytes of memory a model may take; workers refuse a larger one.",
+    ),
+    Setting(
+        "MODEL_STORE_POLL",
+        casts.whole(0, 86_400),
+        "60",
+        "Seconds between looks at MODEL_STORE_URL for other models; 0 for none.",
+    ),
+    Setting(
         "INSTANCE_DIR",
         casts.path,
         "instance",

@@ -51,6 +51,27 @@ model_info = Gauge(
     ["slot", "role", "model", "version"],
     multiprocess_mode="mostrecent",
 )
+model_rollbacks = Counter(
+    "model_rollbacks",
+    "Champions that a worker took out of service, because of errors or of their time.",
+    ["slot"],
+)
+model_refusals = Counter(
+    "model_refusals",
+    "Changes of serving.json that a worker did not follow, by slot.",
+    ["slot"],
+)
+shadow_homes = Counter(
+    "shadow_homes",
+    "Homes for the shadow: valued, dropped (a worker had no time) or failed.",
+    ["model", "version", "result"],
+)
+shadow_disagreement = Histogram(
+    "shadow_disagreement",
+    "How far the shadow's prices are from those that were answered, in log price.",
+    ["model", "version"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+)
 model_objects = Counter(
     "model_objects_fetched",
     "Objects of the model store at the start: in INSTANCE_DIR (local), Redis (cache) "

@@ -9,7 +9,7 @@ import numpy as np
 
 from housing_app.config import ROOT
 from housing_app.training.tables import PEOPLE, Table, number, percent
-from housing_app.valuation import artifacts, features, intervals, market
+from housing_app.valuation import artifacts, features, intervals, market, serving
 
 Figures = dict[str, Any]
 MODEL = ROOT / "model"
@@ -24,13 +24,13 @@ def table(head: tuple[str, ...], *rows: tuple[str, ...], words: int = 1) -> str:
 
 def manifests() -> list[artifacts.Manifest]:
     """Return the served models, champions first."""
-    roles = artifacts.read_serving(MODEL).values()
+    roles = serving.read(MODEL).roles.values()
     names = [r[role] for role in ("champion", "fallback") for r in roles if role in r]
     return [artifacts.read_manifest(MODEL / name) for name in dict.fromkeys(names)]
 
 
 def champions() -> list[artifacts.Manifest]:
-    names = [roles["champion"] for roles in artifacts.read_serving(MODEL).values()]
+    names = [roles["champion"] for roles in serving.read(MODEL).roles.values()]
     return [manifest for manifest in manifests() if manifest.id in names]
 
 

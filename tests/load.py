@@ -25,6 +25,7 @@ class Load:
     ) -> None:
         self.statuses: Counter[Any] = Counter()
         self.seconds: list[float] = []  # of each answer
+        self.models: list[tuple[float, float, str]] = []  # begun, answered, by which
         self.ids: list[str] = []  # of acknowledged predictions
         self.unrecorded: list[str] = []  # of those that were said not to be recorded
         self._address = ("127.0.0.1", port, timeout)
@@ -76,7 +77,11 @@ class Load:
             with self._lock:
                 self.statuses[status] += 1
                 self.seconds.append(time.monotonic() - began)
-                ids = [p["id"] for p in json.loads(body).get("predictions", [])]
+                answer = json.loads(body)
+                if model := answer.get("model"):
+                    name = f"{model['name']}-{model['version']}"
+                    self.models.append((began, time.monotonic(), name))
+                ids = [p["id"] for p in answer.get("predictions", [])]
                 (self.ids if recorded else self.unrecorded).extend(ids)
 
     def _ask(self) -> tuple[Any, bool, bytes]:

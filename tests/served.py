@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from housing_app.config import ROOT
-from housing_app.valuation import artifacts
+from housing_app.valuation import serving
 
 MODEL = ROOT / "model"
-SERVING = artifacts.read_serving(MODEL)
+SERVING = serving.read(MODEL).roles
 FULL, MINIMAL = SERVING["full"]["champion"], SERVING["minimal"]["champion"]
 BASELINE = SERVING["full"]["fallback"]
 CHAMPIONS = (FULL, MINIMAL)

@@ -14,8 +14,9 @@ from housing_app.backup import archive, tables
 from housing_app.backup.archive import BackupError
 from housing_app.backup.places import Begin, Places, Step, guarded, shown, unseen
 from housing_app.database import Database, schema
-from housing_app.valuation import artifacts
-from housing_app.valuation.artifacts import MANIFEST, SERVING
+from housing_app.valuation import artifacts, serving
+from housing_app.valuation.artifacts import MANIFEST
+from housing_app.valuation.serving import SERVING
 
 _LEVEL = 3  # of gzip: twice as fast as the usual, a tenth larger
 
@@ -109,7 +110,7 @@ def _models(root: Path) -> dict[str, Path]:
     """Return the verified artifacts of a folder, and what they serve."""
     found = {}
     if (root / SERVING).is_file():
-        artifacts.read_serving(root)
+        serving.read(root)
         found[f"models/{SERVING}"] = root / SERVING
     for path in sorted(root.glob(f"*/{MANIFEST}")):
         manifest = artifacts.read_manifest(path.parent)

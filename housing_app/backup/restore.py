@@ -14,8 +14,9 @@ from housing_app.backup.archive import Archive, BackupError
 from housing_app.backup.places import Begin, Places, Step, guarded, shown, unseen
 from housing_app.database import Database, schema
 from housing_app.valuation import artifacts
-from housing_app.valuation.artifacts import MANIFEST, SERVING
+from housing_app.valuation.artifacts import MANIFEST
 from housing_app.valuation.errors import ArtifactError
+from housing_app.valuation.serving import SERVING
 
 _MODELS = "models/"
 

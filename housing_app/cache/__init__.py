@@ -18,10 +18,9 @@ from housing_app.cache import entries
 from housing_app.cache.entries import Answer
 from housing_app.cache.memory import Memory
 from housing_app.cache.shared import Shared
-from housing_app.valuation import predictor
 from housing_app.valuation.errors import NotReady
 from housing_app.valuation.features import Slot
-from housing_app.valuation.predictor import Details
+from housing_app.valuation.predictor import Details, Predictor
 
 _KEY = "housing_app.cache"
 
@@ -36,17 +35,18 @@ class Cache:
             settings[name] for name in ("VERSION", "MAX_RECORDS", "REFUSE_OUTSIDE_AREA")
         ]
 
-    def key(self, body: bytes, slot: Slot, details: Details) -> bytes | None:
+    def key(
+        self, body: bytes, slot: Slot, details: Details, model: Predictor, variant: str
+    ) -> bytes | None:
         """Return what stands for a request and all that its answer depends on."""
-        champion = predictor.current(slot)
-        if champion is None:
-            return None
-        model = champion.manifest
         try:
             place = demographics.current().digest
         except NotReady:
             return None
-        begun = self._begun(slot, details, model.id, model.digest, place).copy()
+        made_by = model.manifest
+        begun = self._begun(
+            slot, details, made_by.id, made_by.digest, variant, place
+        ).copy()
         begun.update(body)
         return begun.hexdigest().encode()
 

@@ -11,12 +11,13 @@ from housing_app.cli import (
     model,
     openapi,
     outcomes,
+    registry,
     service,
     store,
     token,
 )
 
-for _command in judge.COMMANDS:
+for _command in (*judge.COMMANDS, *registry.COMMANDS):
     model.group.add_command(_command)
 
 

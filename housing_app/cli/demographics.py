@@ -13,7 +13,7 @@ from tqdm import tqdm
 from housing_app import demographics, demographics_sql, model_store
 from housing_app.config import ROOT
 from housing_app.database import Database, StoreDown
-from housing_app.valuation import artifacts
+from housing_app.valuation import artifacts, serving
 from housing_app.valuation.errors import ValuationError
 
 _SECONDS = 600.0
@@ -131,8 +131,8 @@ def _stored() -> tuple[demographics_sql.Version, demographics_sql.Content]:
 def _require(columns: Sequence[str], source: str) -> None:
     """Refuse demographics without a column that a serving model needs."""
     root = model_store.folder(current_app.config)
-    serving = artifacts.read_serving(root)
-    for name in sorted({name for roles in serving.values() for name in roles.values()}):
+    roles = serving.read(root).roles.values()
+    for name in sorted({name for one in roles for name in one.values()}):
         for column in artifacts.read_manifest(root / name).demographics:
             if column not in columns:
                 detail = f"no column of numbers {column!r}, which model {name} needs"

@@ -16,6 +16,7 @@ from housing_app.valuation import (
     artifacts,
     features,
     loading,
+    serving,
 )
 from housing_app.valuation.errors import ArtifactError, ValuationError
 
@@ -115,7 +116,7 @@ def train(
         raise click.ClickException(f"cannot train: {error}") from None
     click.echo(f"{directory}: trained on {len(data):,} sales")
     click.echo(_figures(manifest.metrics))
-    click.echo(f"To serve it, name {manifest.id} in {root / artifacts.SERVING}.")
+    click.echo(f"To serve it, name {manifest.id} in {root / serving.SERVING}.")
 
 
 @group.command("list")
@@ -124,8 +125,8 @@ def list_models() -> None:
     """List the artifacts, with their accuracy and what they serve."""
     root: Path = current_app.config["MODEL_DIR"]
     roles: dict[str, list[str]] = {}
-    if (root / artifacts.SERVING).exists():
-        for slot, named in _or_exit(artifacts.read_serving, root).items():
+    if (root / serving.SERVING).exists():
+        for slot, named in _or_exit(serving.read, root).roles.items():
             for role, artifact in named.items():
                 roles.setdefault(artifact, []).append(f"{slot} {role}")
     click.echo(

@@ -9,7 +9,7 @@ from housing_app.database import Database, StoreDown
 from housing_app.demographics import Demographics, DemographicsError
 from housing_app.demographics_sql import table
 from housing_app.logs import log
-from housing_app.valuation import artifacts, features, predictor
+from housing_app.valuation import features, predictor, serving
 
 _LOAD_SECONDS = 30.0
 Needs = tuple[str, Sequence[str]]  # a model's id, and the columns it takes
@@ -93,7 +93,7 @@ def _served() -> tuple[int, str]:
 
 def _models() -> Iterator[Needs]:
     for slot in features.SLOTS:
-        for role in artifacts.ROLES:
+        for role in serving.ROLES:
             if model := predictor.current(slot, role):
                 yield model.manifest.id, model.demographics
 

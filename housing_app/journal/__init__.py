@@ -2,7 +2,7 @@
 
 import errno
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Flask, Response, current_app, g
@@ -22,10 +22,12 @@ __all__ = [
     "made",
     "prepare",
     "record",
+    "record_shadow",
 ]
 # On an answer that could not be recorded.
 HEADER = ("Prediction-Recorded", "no")
 _KEY = "housing_app.journal"
+ShadowRow = tuple[str, float, float, float]
 _SECONDS = 0.5
 
 
@@ -89,3 +91,10 @@ def record(endpoint: str, homes: Homes, answer: Mapping[str, Any]) -> None:
     journal = current()
     if journal is not None and not journal.record(endpoint, homes, answer):
         g.unrecorded = True
+
+
+def record_shadow(model: str, version: int, rows: Sequence[ShadowRow]) -> None:
+    """Record what a shadow valued: predictions' ids, prices, lows and highs."""
+    journal = current()
+    if journal is not None:
+        journal.record_shadow(model, version, rows)

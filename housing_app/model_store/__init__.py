@@ -10,25 +10,31 @@ from typing import Any
 
 from flask import Flask
 
-from housing_app import checks, metrics
+from housing_app import background, checks, metrics
 from housing_app.logs import log
+from housing_app.model_store import poll
 from housing_app.model_store.byte_cache import ByteCache
 from housing_app.model_store.fetch import fetch
 from housing_app.model_store.remote import ModelStoreError, Remote
-from housing_app.valuation.artifacts import SERVING
 from housing_app.valuation.errors import ValuationError
+from housing_app.valuation.serving import SERVING
 
 __all__ = ["ByteCache", "ModelStoreError", "Remote", "folder", "init_app", "prepare"]
 SECONDS = 120
-_NAME = "model store"
 _CURE = "check it, fill it with `flask store push`, or unset it to serve from MODEL_DIR"
 _state: dict[str, Any] = {}  # of this process, from when its models were loaded
 
 
 def init_app(app: Flask) -> None:
-    """Have /health say where the models came from."""
-    if app.config["MODEL_STORE_URL"]:
-        checks.add(app, _NAME, lambda: {"status": checks.OK} | _state)
+    """Have /health say where the models came from, and look for others."""
+    if not app.config["MODEL_STORE_URL"]:
+        return
+    checks.add(app, poll.NAME, lambda: {"status": checks.OK} | _state)
+    if seconds := app.config["MODEL_STORE_POLL"]:
+        root = folder(app.config)
+        background.add(
+            app, poll.NAME, seconds, lambda: poll.look(root, seconds, _state)
+        )
 
 
 def folder(settings: Mapping[str, Any]) -> Path:
@@ -52,14 +58,14 @@ def prepare(settings: Mapping[str, Any], seconds: int = SECONDS) -> Path:
             raise ModelStoreError(
                 f"MODEL_STORE_URL: {reason}; {root} holds no copy: {_CURE}"
             )
-        log.warning("model store", up=False, reason=reason, serving=str(root))
+        log.warning(poll.NAME, up=False, reason=reason, serving=str(root))
         state = {"status": checks.DEGRADED, "detail": "the last copy serves"}
     else:
         state = {"status": checks.OK} | {
             source: found[source] for source in ("local", "cache", "store")
         }
         _count(found)
-    metrics.store_down.labels(_NAME).set(state["status"] != checks.OK)
+    metrics.store_down.labels(poll.NAME).set(state["status"] != checks.OK)
     _state.clear()
     _state.update(state)
     return root

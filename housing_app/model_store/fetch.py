@@ -4,7 +4,6 @@ An artifact that is here already, as the store pins it, is not fetched. Others c
 by file: from Redis by SHA-256, or else from the store; each is checked before use.
 """
 
-import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +18,14 @@ from housing_app.model_store import pins
 from housing_app.model_store.byte_cache import MOST_BYTES, ByteCache
 from housing_app.model_store.pins import CURE
 from housing_app.model_store.remote import Missing, ModelStoreError, Remote
+from housing_app.registry.changes import alone
 from housing_app.valuation import artifacts
-from housing_app.valuation.artifacts import MANIFEST, SERVING, Manifest
+from housing_app.valuation.artifacts import MANIFEST, Manifest
 from housing_app.valuation.errors import ArtifactError
+from housing_app.valuation.serving import SERVING
 
 _AT_ONCE = 8
-_DRAFT, _LOCK = ".fetch-", ".lock"
+_DRAFT = ".fetch-"
 
 Step = Callable[[int, int], Any]  # files that are done, of so many
 
@@ -158,9 +159,8 @@ def _place(draft: Path, target: Path, old: Path) -> None:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Let one process at a time fetch into a folder, and clear what dead ones left."""
-    with (root / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Let one process at a time change a folder, and clear what dead ones left."""
+    with alone(root):
         for left in root.glob(_DRAFT + "*"):
             shutil.rmtree(left, ignore_errors=True)
         yield

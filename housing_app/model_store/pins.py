@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from housing_app.model_store.remote import ModelStoreError, Remote
-from housing_app.valuation import artifacts
-from housing_app.valuation.artifacts import SERVING
+from housing_app.valuation import serving
 from housing_app.valuation.errors import ArtifactError
+from housing_app.valuation.serving import SERVING
 
 _MANIFESTS = "manifests"
 CURE = "publish the models again with `flask store push`"
@@ -57,15 +57,15 @@ def write(store: Remote, text: str, manifests: Mapping[str, str]) -> bool:
 
 
 def _joined(text: str, manifests: Mapping[str, str]) -> bytes:
-    serving: dict[str, Any] = json.loads(text)
+    said: dict[str, Any] = json.loads(text)
     pinned = {name: manifests[name] for name in named(text)}
-    return (json.dumps(serving | {_MANIFESTS: pinned}, indent=1) + "\n").encode()
+    return (json.dumps(said | {_MANIFESTS: pinned}, indent=1) + "\n").encode()
 
 
 def named(text: str) -> list[str]:
     """Return the artifacts that a serving.json names, each once."""
     with TemporaryDirectory() as folder:
         (Path(folder) / SERVING).write_text(text, "utf-8")
-        serving = artifacts.read_serving(Path(folder))
-    names = [name for roles in serving.values() for name in roles.values()]
+        found = serving.read(Path(folder))
+    names = [name for roles in found.roles.values() for name in roles.values()]
     return list(dict.fromkeys(names))

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from housing_app.model_store import pins
 from housing_app.model_store.remote import Missing, ModelStoreError, Remote
-from housing_app.valuation import artifacts
-from housing_app.valuation.artifacts import MANIFEST, SERVING, Manifest
+from housing_app.valuation import artifacts, serving
+from housing_app.valuation.artifacts import MANIFEST, Manifest
 from housing_app.valuation.errors import ArtifactError
+from housing_app.valuation.serving import SERVING
 
 Step = Callable[[str], Any]  # an object's name, once it is done
 
@@ -61,7 +62,7 @@ def _has(store: Remote, name: str, manifest: bytes) -> bool:
 
 def served(root: Path) -> list[str]:
     """Return the artifacts that a folder's serving.json names."""
-    roles = artifacts.read_serving(root).values()
+    roles = serving.read(root).roles.values()
     return list(dict.fromkeys(name for one in roles for name in one.values()))
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from housing_app import traffic
 from housing_app.cache import Cache
 from housing_app.errors import Problem
+from housing_app.traffic import Choice
 from housing_app.v1 import schemas
-from housing_app.valuation import features, predictor
-from housing_app.valuation.errors import NotReady, OutsideArea
+from housing_app.valuation import features
+from housing_app.valuation.errors import OutsideArea
 from housing_app.valuation.features import Slot
 from housing_app.valuation.predictor import Details
 
@@ -24,6 +25,7 @@ def value_payload(
     details: Details,
     settings: Mapping[str, Any],
     *,
+    choice: Choice | None = None,
     admit: Callable[[int], None] = lambda count: None,
     body: bytes = b"",
     kept: Cache | None = None,
@@ -31,11 +33,14 @@ def value_payload(
 ) -> dict[str, Any]:
     """Check a payload, value its homes and return the answer's members.
 
+    The model is that of `choice`, the slot's champion unless another was chosen.
     `admit` may refuse so many homes, once they are known to be good. What was asked
     before, in the same `body`, may be found in `kept`. `record` is handed the homes and
     the answer.
     """
-    key = kept.key(body, slot, details) if kept else None
+    choice = choice or traffic.choose(slot, None)
+    valued: tuple[features.Homes, features.FloatArray] | None = None
+    key = kept.key(body, slot, details, *choice[:2]) if kept else None
     answer = kept.get(key) if kept else None
     if answer:
         homes = schemas.asked(payload)
@@ -45,10 +50,12 @@ def value_payload(
             model["name"], model["version"], model["variant"], slot, len(homes)
         )
     else:
-        answer = _value(payload, slot, details, settings, admit)
+        answer, valued = _value(
+            payload, slot, details, settings, choice=choice, admit=admit
+        )
         homes = schemas.asked(payload)
-        # A fallback answers while its champion cannot, and no longer.
-        if kept and answer["model"]["variant"] == "champion":
+        # Another answers while the chosen model cannot, and no longer.
+        if kept and answer["model"]["variant"] == choice.variant:
             kept.put(key, answer)
     ids = _ids(len(homes))
     named = [
@@ -56,6 +63,8 @@ def value_payload(
     ]
     answer = {**answer, "predictions": named}
     record(homes, answer)
+    if valued:
+        traffic.offer(slot, *valued, ids)
     return answer
 
 
@@ -64,23 +73,22 @@ def _value(
     slot: Slot,
     details: Details,
     settings: Mapping[str, Any],
+    *,
+    choice: Choice,
     admit: Callable[[int], None],
-) -> dict[str, Any]:
-    """Return the answer but for the ids, which are new each time."""
+) -> tuple[dict[str, Any], tuple[features.Homes, features.FloatArray]]:
+    """Return the answer but for the ids, which are new each time; homes and prices."""
     request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
     admit(len(request))
-    champion = predictor.current(slot)
-    if champion is None:
-        raise NotReady(f"no model is loaded for slot {slot}")
-    homes = request.homes(champion.valuation_date)
+    homes = request.homes(choice.model.valuation_date)
     refuse = settings["REFUSE_OUTSIDE_AREA"]
     try:
-        answer = traffic.value(slot, homes, details, refuse_outside=refuse)
+        answer = traffic.value(slot, homes, details, choice, refuse_outside=refuse)
     except OutsideArea as error:
         raise _outside(error, request) from None
     found = answer.model.manifest
     days = _iso(homes.days.tolist())
-    return {
+    members = {
         "predictions": _predictions(answer, days, details),
         "interval": details.level,
         "currency": CURRENCY,
@@ -91,6 +99,7 @@ def _value(
             "variant": answer.variant,
         },
     }
+    return members, (homes, answer.valuations.prices)
 
 
 def _iso(ordinals: list[float]) -> list[str]:

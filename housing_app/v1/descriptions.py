@@ -5,7 +5,14 @@ from typing import Any
 
 from housing_app import demographics, outcomes
 from housing_app.v1 import answers, schemas
-from housing_app.valuation import artifacts, features, intervals, predictor, ratios
+from housing_app.valuation import (
+    artifacts,
+    features,
+    intervals,
+    predictor,
+    ratios,
+    serving,
+)
 from housing_app.valuation.predictor import Predictor
 
 # Where a manifest keeps each segment's figures.
@@ -22,7 +29,7 @@ def service(version: str) -> dict[str, Any]:
     models = [
         {"slot": slot, "role": role} | _model(model.manifest)
         for slot in features.SLOTS
-        for role in ("champion", "fallback")
+        for role in serving.ROLES
         if (model := predictor.current(slot, role))
     ]
     return {
@@ -105,7 +112,7 @@ def _serving() -> Iterator[tuple[str, str, Predictor]]:
     """Yield each serving model once, with a slot and role it has."""
     seen = set()
     for slot in features.SLOTS:
-        for role in artifacts.ROLES:
+        for role in serving.ROLES:
             model = predictor.current(slot, role)
             if model and model.manifest.id not in seen:
                 seen.add(model.manifest.id)

@@ -1,6 +1,7 @@
 """The views: parse, value, render."""
 
 import json
+import re
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ from flask import Blueprint, Response, current_app, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from housing_app import cache, demographics, journal, outcomes
+from housing_app import cache, demographics, journal, outcomes, traffic
 from housing_app.errors import Problem
 from housing_app.extensions import limiter
 from housing_app.v1 import answers, descriptions, openapi, schemas
@@ -18,6 +19,7 @@ from housing_app.valuation.features import Slot
 
 blueprint = Blueprint("v1", __name__)
 _JSON = "application/json"
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # Made once: Flask makes one for each answer.
 _encode = json.JSONEncoder(allow_nan=False).encode
 
@@ -38,18 +40,31 @@ def _predict(slot: Slot) -> Response:
     _require_json()
     details = schemas.load_details(request.args)
     body = _body()
-    answer = answers.value_payload(
-        schemas.parse_json(body),
-        slot,
-        details,
-        current_app.config,
-        admit=limiter.spend,
-        record=partial(journal.record, slot),
-        body=body,
-        kept=cache.current(),
-    )
+    choice = traffic.choose(slot, _client())
+    if choice.experiment:
+        g.arm = choice.experiment, choice.variant
+    with traffic.answering:
+        answer = answers.value_payload(
+            schemas.parse_json(body),
+            slot,
+            details,
+            current_app.config,
+            choice=choice,
+            admit=limiter.spend,
+            record=partial(journal.record, slot),
+            body=body,
+            kept=cache.current(),
+        )
     answer["request_id"] = g.request_id
     return Response(_encode(answer) + "\n", content_type=_JSON)
+
+
+def _client() -> str | None:
+    """Return who asks: the token's subject, or who the client says it is."""
+    if g.subject:
+        return f"s:{g.subject}"
+    sent = request.environ.get("HTTP_X_CLIENT_ID", "")
+    return f"c:{sent}" if _CLIENT_ID.fullmatch(sent) else None
 
 
 @blueprint.post("/outcomes")

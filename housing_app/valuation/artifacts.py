@@ -25,11 +25,9 @@ from housing_app.valuation.features import SLOTS, FloatArray
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-SERVING = "serving.json"
 CURE = "restore the directory from version control or train the model again"
 # A name is also a directory name and a metric label.
-_ARTIFACT = re.compile(r"[a-z][a-z0-9-]{0,60}-[0-9]+")
-ROLES = ("champion", "fallback")
+ID = re.compile(r"[a-z][a-z0-9-]{0,60}-[0-9]+")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,60}")
 
 
@@ -119,7 +117,7 @@ def npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
 def read_manifest(directory: Path) -> Manifest:
     """Read a manifest and check that it is one."""
     path = directory / MANIFEST
-    stored = _read_json(path)
+    stored = read_json(path)
     expected = {f.name for f in fields(Manifest)}
     if missing := expected - stored.keys():
         raise ArtifactError(f"{path}: {', '.join(sorted(missing))} missing; {CURE}")
@@ -214,29 +212,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_serving(root: Path) -> dict[str, dict[str, str]]:
-    """Read which artifact serves which role of which slot."""
-    path = root / SERVING
-    stored = _read_json(path)
-    for slot in map(str, SLOTS):
-        if not isinstance(stored.get(slot), dict) or "champion" not in stored[slot]:
-            raise ArtifactError(f"{path}: no champion for slot {slot}; {CURE}")
-    if extra := stored.keys() - set(SLOTS):
-        raise ArtifactError(f"{path}: there is no slot {min(extra)!r}; {CURE}")
-    for slot, roles in stored.items():
-        for role, artifact in roles.items():
-            if role not in ROLES:
-                raise ArtifactError(f"{path}: there is no role {role!r}; {CURE}")
-            if not isinstance(artifact, str) or not _ARTIFACT.fullmatch(artifact):
-                raise ArtifactError(f"{path}: {slot}.{role} is not an artifact; {CURE}")
-    return stored
-
-
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; raise ArtifactError that names the file."""
     try:
         stored = json.loads(path.read_bytes(), parse_constant=_no_number)
     except FileNotFoundError:

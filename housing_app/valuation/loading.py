@@ -5,12 +5,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from housing_app.valuation import artifacts, comparables, golden, intervals
+from housing_app.valuation import artifacts, comparables, golden, intervals, serving
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import FloatArray, Homes
 from housing_app.valuation.kinds import catboost, knn, lightgbm, sklearn
-from housing_app.valuation.predictor import Predictor
+from housing_app.valuation.predictor import Installed, Predictor
 from housing_app.valuation.surfaces import Surfaces
 
 KINDS = {"catboost": catboost, "knn": knn, "lightgbm": lightgbm, "sklearn": sklearn}
@@ -59,24 +59,30 @@ def golden_rows(
     return golden.rows(predictor.answers, homes, demographics)
 
 
-def load_serving(root: Path) -> dict[str, dict[str, Predictor]]:
+def load_serving(root: Path) -> dict[str, Installed]:
     """Load what serving.json names; champions must be of their slot."""
-    serving = artifacts.read_serving(root)
+    found = serving.read(root)
     loaded: dict[str, Predictor] = {}
-    for roles in serving.values():
-        for name in roles.values():
+    for slot, roles in found.roles.items():
+        for role, name in roles.items():
             if name not in loaded:
                 loaded[name] = load(root / name)
-    for slot, roles in serving.items():
-        for role, name in roles.items():
-            # A fallback may ask for less than its slot, never for more.
-            fits = {slot, "minimal"} if role == "fallback" else {slot}
-            if loaded[name].manifest.slot not in fits:
-                path = root / artifacts.SERVING
-                raise ArtifactError(
-                    f"{path}: {name} cannot be {role} of slot {slot}; {artifacts.CURE}"
-                )
+            check_role(loaded[name].manifest, role, slot, root)
     return {
-        slot: {role: loaded[name] for role, name in roles.items()}
-        for slot, roles in serving.items()
+        slot: Installed(
+            {role: loaded[name] for role, name in roles.items()},
+            found.shares.get(slot, 0.0),
+        )
+        for slot, roles in found.roles.items()
     }
+
+
+def check_role(manifest: Manifest, role: str, slot: str, root: Path) -> None:
+    """Refuse a model for a role of a slot that asks for other fields."""
+    # A fallback may ask for less than its slot, never for more.
+    fits = {slot, "minimal"} if role == "fallback" else {slot}
+    if manifest.slot not in fits:
+        raise ArtifactError(
+            f"{root / serving.SERVING}: {manifest.id} cannot be {role} of slot {slot}; "
+            f"{artifacts.CURE}"
+        )

@@ -328,14 +328,28 @@ def _filled(values: FloatArray, typical: FloatArray) -> FloatArray:
 
 # --- the slots --------------------------------------------------------------------
 
-_installed: dict[str, Mapping[str, Predictor]] = {}
+
+class Installed(NamedTuple):
+    """Hold a slot's models by role, and the share of clients with the challenger."""
+
+    roles: Mapping[str, Predictor]
+    share: float = 0.0
 
 
-def install(slot: str, roles: Mapping[str, Predictor]) -> None:
-    """Put models into a slot: role (champion, fallback) -> predictor."""
-    _installed[slot] = dict(roles)
+_NONE = Installed({})
+_installed: dict[str, Installed] = {}
+
+
+def install(slot: str, roles: Mapping[str, Predictor], share: float = 0.0) -> None:
+    """Put models into a slot, all at once: role (of serving.ROLES) -> predictor."""
+    _installed[slot] = Installed(dict(roles), share)
+
+
+def installed(slot: str) -> Installed:
+    """Return all that is in a slot; it does not change in the caller's hands."""
+    return _installed.get(slot, _NONE)
 
 
 def current(slot: str, role: str = "champion") -> Predictor | None:
     """Return the model that plays a role in a slot, or None."""
-    return _installed.get(slot, {}).get(role)
+    return installed(slot).roles.get(role)

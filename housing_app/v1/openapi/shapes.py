@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from housing_app.valuation.artifacts import ROLES
+from housing_app.valuation.serving import ROLES
 
 Shape = dict[str, Any]
 

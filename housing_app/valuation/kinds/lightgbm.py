@@ -78,7 +78,6 @@ class Trees(PriceModel):
             )
         self.trees = iterations.value
         self._width = width
-        self._one = np.zeros(1)
         self._count = ctypes.c_int64()
         self._fast = ctypes.c_void_p()
         _call(
@@ -97,14 +96,16 @@ class Trees(PriceModel):
         """Return the raw scores of the rows: log prices for a price model."""
         if len(rows) == 1:
             row = np.ascontiguousarray(rows)
+            # Its own for each call: requests and the shadow may ask at once.
+            result = np.empty(1)
             _call(
                 "LGBM_BoosterPredictForMatSingleRowFast",
                 self._fast,
                 _address(row),
                 ctypes.byref(self._count),
-                _address(self._one),
+                _address(result),
             )
-            return self._one.copy()
+            return result
         return self._predict(rows, _RAW, 1)[:, 0]
 
     def contributions(self, rows: FloatArray) -> FloatArray:
@@ -132,7 +133,10 @@ class Trees(PriceModel):
         return result
 
     def __del__(self) -> None:
-        # A swapped-out model gives its memory back at once.
+        # A swapped-out model gives its memory back at once. As the interpreter ends,
+        # which gives back all, the names of modules are gone.
+        if _library is None:
+            return
         if self.__dict__.get("_fast"):
             _library().LGBM_FastConfigFree(self._fast)
         if self.__dict__.get("_handle"):

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from housing_app import config, demographics, traffic
 from housing_app.config import ROOT
 from housing_app.valuation import features, predictor
-from housing_app.valuation.errors import OutsideArea, ValuationError
+from housing_app.valuation.errors import NotReady, OutsideArea, ValuationError
 from housing_app.valuation.kinds import PriceModel
 from housing_app.valuation.predictor import Details
 
@@ -161,7 +161,7 @@ def test_homes_outside_the_area_are_refused_by_position(app, homes):
 
 def test_a_slot_without_a_model_is_not_ready(slots, homes):
     predictor.install("full", {})
-    with pytest.raises(traffic.NotReady):
+    with pytest.raises(NotReady):
         traffic.value("full", homes, Details(0.9))
 
 
