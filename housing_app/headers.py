@@ -20,7 +20,9 @@ _HSTS = ("Strict-Transport-Security", "max-age=31536000")
 _POLICY = "Content-Security-Policy"
 _CACHING = "Cache-Control"
 # What a page of an allowed origin may send and read, beside what browsers allow anyway.
-_SEND = "Authorization, Content-Type, X-Request-ID, traceparent, tracestate"
+_SEND = (
+    "Authorization, Content-Type, X-Client-Id, X-Request-ID, traceparent, tracestate"
+)
 _READ = (
     "X-Request-ID, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, "
     "Deprecation, Sunset, Link, Prediction-Recorded, Cache-Status"

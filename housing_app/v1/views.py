@@ -21,7 +21,7 @@ blueprint = Blueprint("v1", __name__)
 _JSON = "application/json"
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # Made once: Flask makes one for each answer.
-_encode = json.JSONEncoder(allow_nan=False).encode
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 @blueprint.post("/predict")

@@ -317,6 +317,12 @@ def test_keys_tell_nothing_of_what_was_asked(shared, redis, home):
 def test_a_key_is_the_same_in_every_process(app):
     made = create_app({"CACHE": "memory"})
     with made.app_context():
-        found = {cache.current().key(b'{"a": 1}', "full", Details()) for _ in range(2)}
+        model = predictor.current("full")
+
+        def key(body, variant="champion"):
+            return cache.current().key(body, "full", Details(), model, variant)
+
+        found = {key(b'{"a": 1}') for _ in range(2)}
         assert len(found) == 1
-        assert cache.current().key(b'{"a": 1.0}', "full", Details()) not in found
+        assert key(b'{"a": 1.0}') not in found
+        assert key(b'{"a": 1}', "challenger") not in found

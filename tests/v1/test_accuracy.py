@@ -5,7 +5,7 @@ from served import SERVED, SERVING, manifest
 
 from housing_app.v1.schemas import SEGMENTS
 from housing_app.valuation import features, predictor
-from housing_app.valuation.artifacts import ROLES
+from housing_app.valuation.serving import ROLES
 
 PLACES = {
     "decile": "by_decile",

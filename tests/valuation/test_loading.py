@@ -245,14 +245,16 @@ def serve(copy, **slots):
 def test_the_shipped_serving_json_loads_a_champion_and_a_fallback_for_each_slot():
     loaded = loading.load_serving(MODEL)
     assert set(loaded) == set(features.SLOTS)
-    for slot, roles in loaded.items():
+    for slot, (roles, share) in loaded.items():
         assert set(roles) == {"champion", "fallback"}
+        assert share == 0
         assert roles["champion"].manifest.slot == slot
 
 
 def test_one_artifact_in_two_roles_is_loaded_once():
     loaded = loading.load_serving(MODEL)
-    assert loaded["full"]["fallback"] is loaded["minimal"]["fallback"]
+    full, minimal = loaded["full"].roles, loaded["minimal"].roles
+    assert full["fallback"] is minimal["fallback"]
 
 
 @pytest.mark.parametrize("slot", features.SLOTS)

@@ -326,8 +326,8 @@ import sys
 from pathlib import Path
 from housing_app.valuation import golden, loading, predictor
 everything = predictor.Details(explain=True, comparables=5)
-for slot, roles in loading.load_serving(Path("model")).items():
-    for model in roles.values():
+for slot, found in loading.load_serving(Path("model")).items():
+    for model in found.roles.values():
         model.value(*golden.inputs(model.manifest), everything)
 heavy = {"pandas", "sklearn", "lightgbm", "catboost", "skops", "scipy.optimize"}
 print(*sorted(heavy & set(sys.modules)))

@@ -50,7 +50,12 @@ _HTML = ("text/html",)
 
 def _valuation(slot: Slot) -> Operation:
     return Operation(
-        "Valuation", "Predictions", _HOMES, _DETAILS, slot, headers=(journal.HEADER[0],)
+        "Valuation",
+        "Predictions",
+        _HOMES,
+        (*_DETAILS, "X-Client-Id"),
+        slot,
+        headers=(journal.HEADER[0],),
     )
 
 

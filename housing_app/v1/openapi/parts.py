@@ -57,6 +57,9 @@ _PATH = {
 _HEADER = {
     "X-Request-ID": "Name of the request, kept if it is 1 to 128 letters, digits, "
     "dots, hyphens and underscores; else a new one is made.",
+    "X-Client-Id": "Who asks, 1 to 128 letters, digits, dots, hyphens and underscores: "
+    "in an experiment a client is answered by the same model each time. A token's "
+    "subject goes before it.",
     "traceparent": "W3C trace context; its trace id is added to the log.",
 }
 
