@@ -14,7 +14,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from wherever
 
 from housing_app.training import sequential  # noqa: E402
-from housing_app.training.experiment import ARMS, CUT, verdict  # noqa: E402
+from housing_app.training.experiment import (  # noqa: E402
+    ARMS,
+    CUT,
+    Clients,
+    _ratio,
+    verdict,
+)
 
 LOOK = 50
 TAILS = 4.0  # degrees of freedom of a t distribution, as errors of log prices have
@@ -81,6 +87,14 @@ def paired(rng, n, mdapes, alpha=0.05, alike=0.8):
     return ""
 
 
+def voided(rng, clients=5_000, share=0.1):
+    """Look at arms that are as they should be after every 50 clients."""
+    came = np.cumsum(rng.random(clients) < share)[LOOK - 1 :: LOOK].tolist()
+    pairs = zip(range(LOOK, clients + 1, LOOK), came, strict=True)
+    looks = (_ratio(Clients(n - found, found), share) for n, found in pairs)
+    return any(look.get("is_mismatch") for look in looks)
+
+
 def rate(simulate, runs, seed=1):
     """Return the share of experiments that end with each winner."""
     rng = np.random.default_rng(seed)
@@ -115,6 +129,9 @@ def main(runs=2_000):
     for name, plan in PLANS.items():
         cells = (f"{100 * share:.1f} %" for share in rate(plan, runs).values())
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    rng = np.random.default_rng(1)
+    found = sum(voided(rng) for _ in range(runs)) / runs
+    print(f"\nArms as they should be, not comparable at some look: {100 * found:.1f} %")
 
 
 if __name__ == "__main__":
