@@ -7,7 +7,12 @@ from sqlalchemy import insert
 
 from housing_app.backup import tables
 from housing_app.database import Database, schema
-from housing_app.database.tables import demographics_versions, outcomes, predictions
+from housing_app.database.tables import (
+    demographics_versions,
+    outcomes,
+    predictions,
+    shadow_valuations,
+)
 
 KINDS = [["zipcode", "text"], ["age: %(s)s [x]", "number"], ['a "name"', "text"]]
 START = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -37,6 +42,20 @@ def prediction(number):
         "confidence": "high",
         "warnings": ["fallback-model"] if number % 3 else [],
         "duration_ms": 1.9,
+        "experiment": None if number % 4 else "catboost-full-1/catboost-full-2",
+        "arm": None if number % 4 else "champion",
+    }
+
+
+def shadow(number):
+    return {
+        "prediction_id": prediction(number)["id"],
+        "model": "lightgbm-full",
+        "version": 2,
+        "price": 753617.95 - number / 7,
+        "low": 1e-7 * number,
+        "high": 913104.0,
+        "valued_at": START + timedelta(seconds=number, microseconds=7),
     }
 
 
@@ -65,6 +84,9 @@ def fill(
             numbers = range(start, min(count, start + step))
             connection.execute(insert(predictions), [made(n) for n in numbers])
             connection.execute(insert(outcomes), [outcome(n) for n in numbers[::10]])
+            shadows = [shadow(n) for n in numbers[::20]]
+            if shadows:
+                connection.execute(insert(shadow_valuations), shadows)
         if with_demographics:
             version = {"version": 1, "loaded_at": START, "sha256": "0" * 64, "rows": 3}
             connection.execute(

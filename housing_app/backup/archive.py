@@ -22,7 +22,8 @@ FORMAT = 1
 _MOST_META = 10_000_000
 _PIECE = 1 << 20
 _NAME = re.compile(
-    r"(?:predictions|outcomes|demographics_versions|demographics)\.jsonl\.gz"
+    r"(?:predictions|outcomes|shadow_valuations)\.jsonl\.gz"
+    r"|(?:demographics_versions|demographics)\.jsonl\.gz"
     r"|models/serving\.json"
     r"|models/[a-z][a-z0-9-]{0,60}-[0-9]{1,9}/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
 )

@@ -27,7 +27,7 @@ from housing_app.database import tables
 from housing_app.demographics import KEY
 from housing_app.demographics_sql.table import TABLE, described
 
-JOURNAL = (tables.predictions, tables.outcomes)
+JOURNAL = (tables.predictions, tables.outcomes, tables.shadow_valuations)
 VERSIONS, DEMOGRAPHICS = tables.demographics_versions, TABLE
 _ROWS = 2_000
 _MODULUS = 1 << 256

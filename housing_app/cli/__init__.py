@@ -6,6 +6,7 @@ from housing_app.cli import (
     backup,
     database,
     demographics,
+    experiment,
     journal,
     judge,
     model,
@@ -26,6 +27,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(backup.group)
     app.cli.add_command(database.group)
     app.cli.add_command(demographics.group)
+    app.cli.add_command(experiment.group)
     app.cli.add_command(journal.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)

@@ -117,7 +117,8 @@ def drained(*, rejected: bool = False) -> list[str]:
 def prune(days: int, yes: bool) -> None:
     """Delete predictions older than so many days, rejected records too.
 
-    Those whose sale price was reported are kept.
+    Those whose sale price was reported are kept. What shadow models said of the
+    others goes with them.
     """
     found = _journal()
     before = datetime.now(UTC) - timedelta(days=days)
@@ -131,6 +132,7 @@ def prune(days: int, yes: bool) -> None:
         while count := _ask(found, lambda c: store.prune(c, before, _ROWS)):
             deleted += count
             bar.update(count)
+    _ask(found, lambda connection: store.prune_stray(connection, before))
     for path in files:
         path.unlink(missing_ok=True)
     click.echo(

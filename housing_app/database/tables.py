@@ -70,6 +70,9 @@ predictions = Table(
     Column("confidence", String(8), nullable=False),
     Column("warnings", JSON, nullable=False),  # their codes
     Column("duration_ms", Float, nullable=False),  # of the whole request
+    # Of the clients that take part in one alone: "<champion>/<challenger>".
+    Column("experiment", String(130)),
+    Column("arm", String(16)),  # champion, challenger
     Index(None, "answered_at"),
 )
 
@@ -83,6 +86,20 @@ outcomes = Table(
     Column("reported_at", Moment, nullable=False),
     Column("subject", String(200)),
     Index(None, "reported_at"),
+)
+
+# What a model would have answered that only looks on. It may come in before its
+# prediction does, or without it: nothing here refers to that.
+shadow_valuations = Table(
+    "shadow_valuations",
+    metadata,
+    Column("prediction_id", String(36), primary_key=True),
+    Column("model", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("price", Float, nullable=False),
+    Column("low", Float, nullable=False),
+    Column("high", Float, nullable=False),
+    Column("valued_at", Moment, nullable=False),
 )
 
 # Every load of demographics; the newest is in service, in a table `demographics` with a

@@ -68,7 +68,7 @@ class Drain:
                     step(file.tell())
 
     def _check(self) -> None:
-        """See whether the database is there, and has the table."""
+        """See whether the database is there, and has the tables."""
         if self._database.breaker.is_open:
             self._database.run(lambda connection: connection.execute(text("SELECT 1")))
         if self._is_checked:
@@ -129,7 +129,7 @@ class Drain:
             self._insert(rows[:half], rejects)
             self._insert(rows[half:], rejects)
         else:
-            metrics.journal_drained.inc(len(rows))
+            metrics.journal_drained.inc(sum(not records.is_shadow(row) for row in rows))
 
 
 def _reason(error: Exception) -> str:

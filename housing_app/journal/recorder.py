@@ -40,8 +40,16 @@ class Journal:
 
         Raises JournalFull where a record is required.
         """
-        milliseconds = round(1000 * (perf_counter() - g.arrived), 3)
-        about = records.Request(g.request_id, g.subject, endpoint, time(), milliseconds)
+        here = g._get_current_object()  # asked for each name, it takes longer
+        milliseconds = round(1000 * (perf_counter() - here.arrived), 3)
+        about = records.Request(
+            here.request_id,
+            here.subject,
+            endpoint,
+            time(),
+            milliseconds,
+            here.get("arm"),
+        )
         try:
             self.spool.append(records.line(about, homes, answer))
         except (Full, OSError) as error:
@@ -51,6 +59,17 @@ class Journal:
         if self._dropping:
             log.warning("journal records again", dropped=self._dropped)
             self._dropping, self._dropped = "", 0
+        return True
+
+    def record_shadow(self, model: str, version: int, found: records.Shadow) -> bool:
+        """Record what a shadow said of predictions; say whether that was done.
+
+        From any thread, before the predictions are recorded or after.
+        """
+        try:
+            self.spool.append(records.shadow_line(model, version, time(), found))
+        except (Full, OSError):
+            return False  # the requests say so, which wait for more
         return True
 
     def _fail(self, error: Exception, count: int) -> None:

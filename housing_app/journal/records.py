@@ -1,6 +1,7 @@
 """One answer as a line of JSON, and a line as rows of the table `predictions`.
 
 What the homes of a request share is written once, for the sake of the request path.
+Lines of the other kind hold what a shadow said, for the table `shadow_valuations`.
 """
 
 import json
@@ -14,7 +15,11 @@ _VALUATION_DATE = "valuation_date"
 _OWN = ("id", "price", "low", "high", "fsd", "confidence", _VALUATION_DATE, "warnings")
 _NUMBERS = ("price", "low", "high", "fsd")
 
+_SHADOW = ("price", "low", "high", "prediction_id")
+
 Homes = Sequence[Mapping[str, Any]]
+# Prediction id, price, low, high: what a shadow would have answered.
+Shadow = Sequence[tuple[str, float, float, float]]
 
 
 class Request(NamedTuple):
@@ -25,6 +30,7 @@ class Request(NamedTuple):
     endpoint: str
     at: float  # Unix time
     milliseconds: float
+    arm: tuple[str, str] | None = None  # the experiment, and which arm of it
 
 
 class Unreadable(ValueError):  # noqa: N818 - a state of a line
@@ -63,15 +69,27 @@ def line(request: Request, homes: Homes, answer: Mapping[str, Any]) -> bytes:
             for found in answer["predictions"]
         ],
     }
+    if request.arm:
+        record["arm"] = request.arm
     return (_encode(record) + "\n").encode()
 
 
+def shadow_line(model: str, version: int, at: float, found: Shadow) -> bytes:
+    """Return what a shadow said of some predictions as one line."""
+    # Not the id first: by that, predictions are looked for among the lines.
+    valuations = [(price, low, high, id_) for id_, price, low, high in found]
+    record = {"format": FORMAT, "shadow": model, "version": version, "at": at}
+    return (_encode(record | {"valuations": valuations}) + "\n").encode()
+
+
 def rows(text: bytes) -> list[dict[str, Any]]:
-    """Return a line's rows, or raise Unreadable."""
+    """Return a line's rows, all of one table, or raise Unreadable."""
     try:
         record = json.loads(text)
         if record["format"] != FORMAT:
             raise Unreadable(f"format {record['format']!r} is not of this release")
+        if "shadow" in record:
+            return _shadow_rows(record)
         shared = _shared(record)
         pairs = zip(record["homes"], record["predictions"], strict=True)
         return [shared | _own(home, found) for home, found in pairs]
@@ -81,7 +99,25 @@ def rows(text: bytes) -> list[dict[str, Any]]:
         raise Unreadable("it is nested too deeply") from None
 
 
+def is_shadow(row: Mapping[str, Any]) -> bool:
+    """Say whether a row is of the table `shadow_valuations`."""
+    return "prediction_id" in row
+
+
+def _shadow_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    shared = {
+        "model": str(record["shadow"]),
+        "version": int(record["version"]),
+        "valued_at": datetime.fromtimestamp(record["at"], UTC),
+    }
+    return [
+        shared | dict(zip(_SHADOW, (*map(float, numbers), str(id_)), strict=True))
+        for *numbers, id_ in record["valuations"]
+    ]
+
+
 def _shared(record: Mapping[str, Any]) -> dict[str, Any]:
+    experiment, arm = record.get("arm") or (None, None)
     return {
         "request_id": str(record["request_id"]),
         "answered_at": datetime.fromtimestamp(record["at"], UTC),
@@ -92,6 +128,8 @@ def _shared(record: Mapping[str, Any]) -> dict[str, Any]:
         "variant": str(record["variant"]),
         "interval": float(record["interval"]),
         "duration_ms": float(record["duration_ms"]),
+        "experiment": experiment,
+        "arm": arm,
     }
 
 
@@ -120,10 +158,16 @@ def _number(sent: Any) -> float | None:
 
 def line_of(row: Mapping[str, Any]) -> bytes:
     """Return the line of one row: what `rows` reads as that row."""
+    if is_shadow(row):
+        found = (row["prediction_id"], row["price"], row["low"], row["high"])
+        at = row["valued_at"].timestamp()
+        return shadow_line(row["model"], row["version"], at, [found])
     shared = ("request_id", "subject", "endpoint", "model", "version", "variant")
     record = {"format": FORMAT} | {name: row[name] for name in shared}
     record["at"] = row["answered_at"].timestamp()
     record |= {name: row[name] for name in ("interval", "duration_ms")}
+    if row["arm"]:
+        record["arm"] = (row["experiment"], row["arm"])
     record["homes"] = [row["inputs"] | {"zipcode": row["zipcode"]}]
     record["predictions"] = [[row[name] for name in _OWN]]
     return (_encode(record) + "\n").encode()

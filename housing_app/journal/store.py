@@ -1,4 +1,4 @@
-"""What is done with the table `predictions`."""
+"""What is done with the tables `predictions` and `shadow_valuations`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,25 +8,41 @@ from sqlalchemy import Connection, Row, delete, exists, func, inspect, or_, sele
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.sql import ColumnElement
 
-from housing_app.database.tables import insert_new, outcomes, predictions
+from housing_app.database.tables import (
+    insert_new,
+    outcomes,
+    predictions,
+    shadow_valuations,
+)
+from housing_app.journal.records import is_shadow
 
+_TABLES = (predictions, shadow_valuations)
 _id, _time = predictions.c.id, predictions.c.answered_at
 _HAS_OUTCOME = exists().where(outcomes.c.prediction_id == _id)
+_of = shadow_valuations.c.prediction_id
 
 
 def fits(connection: Connection) -> bool:
-    """Say whether the database has the table as this release knows it."""
+    """Say whether the database has the tables as this release knows them."""
     # Not asked of alembic, which a serving process does without.
+    asked = inspect(connection)
     try:
-        found = inspect(connection).get_columns(predictions.name)
+        return all(
+            {column["name"] for column in asked.get_columns(table.name)}
+            >= set(table.c.keys())
+            for table in _TABLES
+        )
     except NoSuchTableError:
         return False
-    return {column["name"] for column in found} >= set(predictions.c.keys())
 
 
 def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows; those whose id is there already are left as they are."""
-    connection.execute(insert_new(connection, predictions), rows)
+    """Insert rows of both tables; those that are there already are left as they are."""
+    shadows = [row for row in rows if is_shadow(row)]
+    answers = [row for row in rows if not is_shadow(row)]
+    for table, some in zip(_TABLES, (answers, shadows), strict=True):
+        if some:
+            connection.execute(insert_new(connection, table), some)
 
 
 class Summary(NamedTuple):
@@ -61,9 +77,22 @@ def old(connection: Connection, before: datetime) -> Old:
 
 
 def prune(connection: Connection, before: datetime, most: int) -> int:
-    """Delete some of the rows older than a time; return how many."""
+    """Delete some of the rows older than a time; return how many.
+
+    What shadows said of them goes, too.
+    """
     chosen = select(_id).where(_time < before, ~_HAS_OUTCOME).limit(most)
-    return connection.execute(delete(predictions).where(_id.in_(chosen))).rowcount
+    statement = delete(predictions).where(_id.in_(chosen)).returning(_id)
+    gone = connection.scalars(statement).all()
+    connection.execute(delete(shadow_valuations).where(_of.in_(gone)))
+    return len(gone)
+
+
+def prune_stray(connection: Connection, before: datetime) -> int:
+    """Delete what shadows said before a time of predictions that are not there."""
+    is_stray = ~exists().where(_id == _of)
+    old = shadow_valuations.c.valued_at < before
+    return connection.execute(delete(shadow_valuations).where(old, is_stray)).rowcount
 
 
 class Span(NamedTuple):

@@ -22,12 +22,13 @@ from housing_app.backup import (
     tables,
     verify,
 )
-from housing_app.database import Database
+from housing_app.database import Database, schema
 from housing_app.database.tables import outcomes, predictions
 
 EXPECTED = {
     "predictions": 500,
     "outcomes": 50,
+    "shadow_valuations": 25,
     "demographics_versions": 1,
     "demographics": 3,
 }
@@ -197,7 +198,7 @@ def refused(file, small=None):
 def test_every_part_is_guarded(small, file, tmp_path):
     whole = file.read_bytes()
     names = [m.name for m, _ in members(file)]
-    assert len(names) == 1 + 4 + 1 + 2 + 6
+    assert len(names) == 1 + 5 + 1 + 2 + 6
     for name in names:
         file.write_bytes(whole)
 
@@ -334,7 +335,9 @@ def test_a_database_with_this_schema_and_no_rows_will_do(small, empty):
 
 def test_a_backup_of_another_schema_names_its_release(small, file, empty):
     def change(member, content):
-        return [(member, content.replace(b'"revision": "0001"', b'"revision": "0999"'))]
+        found = f'"revision": "{schema.head()}"'.encode()
+        assert member.name != "meta.json" or found in content
+        return [(member, content.replace(found, b'"revision": "0999"'))]
 
     rewrite(file, change)
     with pytest.raises(BackupError, match=r"release 0\.1\.0"):

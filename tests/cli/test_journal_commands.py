@@ -6,11 +6,12 @@ import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
-from housing_app.database.tables import outcomes
+from housing_app.database.tables import outcomes, shadow_valuations
 from housing_app.journal import records, store
 from housing_app.journal.spool import Spool
-from tests.journal.samples import line
+from tests.journal.samples import line, shadow
 
 NOW = datetime.now(UTC)
 
@@ -84,6 +85,22 @@ def test_prune_deletes_what_is_old_and_has_no_outcome(run, database, spool):
     assert "1 predictions deleted, 1 kept for their outcomes, 1 files" in text
     assert rows(database) == 2
     assert spool.rejected() == []
+
+
+def test_what_shadows_said_goes_with_its_prediction(run, database):
+    put(database, "old", "sold", days=40)
+    put(database, "new", days=20)
+    sale = {"prediction_id": "sold", "sale_price": 1.0, "sale_date": date(2026, 1, 1)}
+    sale |= {"reported_at": NOW}
+    database.run(lambda connection: connection.execute(outcomes.insert(), sale))
+    ago = {days: (NOW - timedelta(days=days)).timestamp() for days in (20, 40)}
+    said = records.rows(shadow("old", "sold", "new", "stray", at=ago[40]))
+    said += records.rows(shadow("late", at=ago[20]))  # its prediction may still come
+    database.run(lambda connection: store.insert(connection, said), 10)
+    run.ok("journal", "prune", "--older-than", "30", "--yes")
+    query = select(shadow_valuations.c.prediction_id)
+    left = database.run(lambda connection: connection.scalars(query).all(), 10)
+    assert sorted(left) == ["late", "new", "sold"]
 
 
 def test_prune_goes_on_until_all_are_gone(run, database, monkeypatch):

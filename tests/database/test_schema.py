@@ -2,12 +2,13 @@
 
 import threading
 
+import filled
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import func, inspect, select
 
 from housing_app import create_app
 from housing_app import database as databases
@@ -49,6 +50,17 @@ def test_a_migration_can_be_taken_back(database):
     database.run(lambda c: command.downgrade(schema.config(c), "base"), 30)
     assert tables(database) == {"alembic_version"}
     assert database.run(schema.revision) is None
+
+
+def test_the_newest_migration_can_be_taken_back_with_rows_in_the_tables(database):
+    filled.fill(database, 20, with_demographics=False)
+    database.run(lambda c: command.downgrade(schema.config(c), "0001"), 30)
+    assert "shadow_valuations" not in tables(database)
+    columns = database.run(lambda c: inspect(c).get_columns("predictions"))
+    assert {"arm", "experiment"}.isdisjoint(column["name"] for column in columns)
+    assert database.run(schema.upgrade, 30) == ("0001", schema.head())
+    count = select(func.count()).select_from(metadata.tables["outcomes"])
+    assert database.run(lambda connection: connection.scalar(count)) == 2
 
 
 def test_two_that_upgrade_at_once_take_turns(postgres_url):

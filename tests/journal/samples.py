@@ -60,4 +60,25 @@ ROW = {
     "confidence": "high",
     "warnings": ["areas-do-not-add-up"],
     "duration_ms": 1.5,
+    "experiment": None,
+    "arm": None,
+}
+
+ARM = ("catboost-full-1/lightgbm-full-2", "challenger")
+
+
+def shadow(*ids, at=1_700_000_000.25):
+    """Return the line of what a shadow said of so many homes."""
+    found = [(id_, 510_000.5, 410_000.0, 610_000.0) for id_ in ids]
+    return records.shadow_line("lightgbm-full", 2, at, found)
+
+
+SHADOW_ROW = {
+    "prediction_id": "a",
+    "model": "lightgbm-full",
+    "version": 2,
+    "price": 510_000.5,
+    "low": 410_000.0,
+    "high": 610_000.0,
+    "valued_at": ROW["answered_at"],
 }

@@ -4,16 +4,17 @@ import json
 from math import inf
 
 import pytest
+from alembic import command
 from prometheus_client import REGISTRY
 from sqlalchemy import select, text
 
 from housing_app.database import Database, StoreDown, schema
-from housing_app.database.tables import predictions
+from housing_app.database.tables import predictions, shadow_valuations
 from housing_app.journal import drain as drains
 from housing_app.journal import store
 from housing_app.journal.drain import Drain, Outdated
 from housing_app.journal.spool import Spool
-from tests.journal.samples import ROW, line
+from tests.journal.samples import ARM, ROW, SHADOW_ROW, line, shadow
 
 
 @pytest.fixture
@@ -51,6 +52,40 @@ def test_what_waits_is_in_the_database_afterwards_as_it_was(spool, database, dra
     query = select(predictions).where(predictions.c.id == "a")
     row = database.run(lambda connection: connection.execute(query).one())
     assert row._asdict() == ROW
+
+
+def shadows(database):
+    query = select(shadow_valuations).order_by(shadow_valuations.c.prediction_id)
+    found = database.run(lambda connection: connection.execute(query).all(), 10)
+    return [row._asdict() for row in found]
+
+
+def test_arms_and_what_shadows_said_are_stored_beside(spool, database, drain):
+    """A shadow may be quicker than the answer is recorded, or slower."""
+    put(spool, shadow("a"), line("a", arm=ARM), line("b", "c"), shadow("b", "none"))
+    before = counted("drained")
+    drain.run()
+    drain.run()
+    assert ids(database) == ["a", "b", "c"]
+    assert counted("drained") == before + 3, "predictions are counted, not shadows"
+    assert shadows(database) == [
+        SHADOW_ROW | {"prediction_id": id_} for id_ in ("a", "b", "none")
+    ]
+    query = select(predictions.c.experiment, predictions.c.arm).order_by(
+        predictions.c.id
+    )
+    found = database.run(lambda connection: connection.execute(query).all(), 10)
+    assert [tuple(row) for row in found] == [ARM, (None, None), (None, None)]
+
+
+def test_a_shadow_row_that_is_refused_costs_no_other(spool, database, drain):
+    put(spool, line("a"), shadow("a", "b", "c"), line("b"))
+    forbid(database, "b", "shadow_valuations", "prediction_id")
+    drain.run()
+    assert ids(database) == ["a", "b"]
+    assert [row["prediction_id"] for row in shadows(database)] == ["a", "c"]
+    (found,) = rejected(spool)
+    assert json.loads(found["line"])["valuations"][0][-1] == "b"
 
 
 def test_a_segment_that_is_drained_twice_is_stored_once(spool, database, drain):
@@ -118,15 +153,15 @@ def test_one_row_that_is_refused_costs_no_other(spool, database, drain):
     assert "17" in found["line"]
 
 
-def forbid(database, id_):
+def forbid(database, id_, table="predictions", column="id"):
     """Have the database refuse a row as it refuses wrong data."""
     if database.is_sqlite:
         statements = [
-            f"CREATE TRIGGER no BEFORE INSERT ON predictions WHEN NEW.id = '{id_}' "
+            f"CREATE TRIGGER no BEFORE INSERT ON {table} WHEN NEW.{column} = '{id_}' "
             "BEGIN SELECT RAISE(ABORT, 'not this one'); END"
         ]
     else:
-        statements = [f"ALTER TABLE predictions ADD CHECK (id <> '{id_}')"]
+        statements = [f"ALTER TABLE {table} ADD CHECK ({column} <> '{id_}')"]
     for statement in statements:
         database.run(lambda c, s=statement: c.execute(text(s)))
 
@@ -224,6 +259,54 @@ def test_an_empty_postgresql_is_upgraded_by_its_operator(spool, postgres_url):
     drain.run()
     assert ids(database) == ["a"]
     assert spool.measure().trouble == ""
+
+
+OLD_ROW = """INSERT INTO predictions (id, request_id, answered_at, endpoint, model,
+    version, variant, valuation_date, zipcode, inputs, price, low, high, "interval",
+    fsd, confidence, warnings, duration_ms) VALUES ('old', 'r', '2026-01-01', 'full',
+    'm', 1, 'champion', '2015-03-31', '98103', '{}', 1, 1, 1, 0.9, 0.1, 'high', '[]', 1)
+"""
+
+
+def first_release(url):
+    """Return a database with the schema of the first release, and a row."""
+    database = Database(url, "test")
+    database.run(lambda c: command.upgrade(schema.config(c), "0001"), 30)
+    database.run(lambda connection: connection.exec_driver_sql(OLD_ROW))
+    return database
+
+
+def test_an_sqlite_file_of_an_earlier_release_is_upgraded_with_its_rows(
+    spool, tmp_path
+):
+    database = first_release(f"sqlite:///{tmp_path}/old.db")
+    assert not database.run(store.fits)
+    put(spool, line("a", arm=ARM), shadow("a"))
+    Drain(spool, database).run()
+    assert database.run(schema.revision) == schema.head()
+    assert ids(database) == ["a", "old"]
+    assert len(shadows(database)) == 1
+
+
+def test_a_postgresql_of_an_earlier_release_is_waited_for(spool, postgres_url):
+    database = first_release(postgres_url)
+    put(spool, line("a", arm=ARM), shadow("a"))
+    drain = Drain(spool, database)
+    with pytest.raises(Outdated, match="flask db upgrade"):
+        drain.run()
+    assert "flask db upgrade" in spool.measure().trouble
+    assert database.run(schema.revision) == "0001"
+    assert database.run(schema.upgrade, 30) == ("0001", schema.head())
+    drain.run()
+    assert ids(database) == ["a", "old"]
+    assert len(shadows(database)) == 1
+    assert spool.measure().trouble == ""
+
+
+def test_a_database_without_the_table_of_shadows_does_not_fit(database):
+    drop = text("DROP TABLE shadow_valuations")
+    database.run(lambda connection: connection.execute(drop))
+    assert not database.run(store.fits)
 
 
 def test_a_new_sqlite_file_is_made_ready(spool, tmp_path):

@@ -3,16 +3,18 @@
 import errno
 import json
 import os
+import threading
 import time
 from uuid import UUID
 
 import pytest
+from flask import g, request
 from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from housing_app import background, create_app, journal, traffic
 from housing_app.config import ConfigError
-from housing_app.database.tables import predictions
+from housing_app.database.tables import predictions, shadow_valuations
 from housing_app.journal import segment as segments
 from housing_app.valuation.features import NAMES
 
@@ -146,6 +148,66 @@ def test_the_subject_of_the_token_is_recorded(made, home):
     (row,) = rows(app)
     assert row.subject == "alice"
     assert token not in spool(app).folder.joinpath("drain.state").name
+
+
+def test_the_arm_that_the_traffic_names_is_recorded(made, home):
+    app = made()
+
+    @app.before_request
+    def choose():
+        if "X-Client-Id" in request.headers:
+            g.arm = ("catboost-full-1/lightgbm-full-2", "challenger")
+
+    client = app.test_client()
+    client.post("/v1/predict", json=home)
+    client.post("/v1/predict", json=home, headers={"X-Client-Id": "c"})
+    assert [(row.experiment, row.arm) for row in rows(app)] == [
+        (None, None),
+        ("catboost-full-1/lightgbm-full-2", "challenger"),
+    ]
+
+
+def test_what_a_shadow_says_is_recorded_without_a_request(made):
+    app = made()
+    journal_ = app.extensions[journal._KEY]
+    done = []
+
+    def work():
+        for number in range(200):
+            said = [(str(number), 2.0 + number, 1.0, 3e5)]
+            done.append(journal_.record_shadow("lightgbm-full", 2, said))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True] * 200
+    assert rows(app) == []
+    query = select(shadow_valuations)
+    database = app.extensions["housing_app.database"]
+    found = database.run(lambda connection: connection.execute(query).all(), 10)
+    assert {row.prediction_id: row.price for row in found} == {
+        str(number): 2.0 + number for number in range(200)
+    }
+    assert {(row.model, row.version) for row in found} == {("lightgbm-full", 2)}
+    assert abs(found[0].valued_at.timestamp() - time.time()) < 30
+
+
+def test_an_id_of_a_shadow_is_not_taken_for_a_prediction_that_waits(made):
+    app = made()
+    id_ = "7f6c2a1e-3b0d-4d7e-9a54-0c1b2d3e4f50"
+    journal_ = app.extensions[journal._KEY]
+    assert journal_.record_shadow("lightgbm-full", 2, [(id_, 2.0, 1.0, 3.0)])
+    assert id_ in spool(app).segments()[0].read_text()
+    assert not journal_.holds([id_])
+
+
+@pytest.mark.parametrize("mode", ["on", "required"])
+def test_a_shadow_that_cannot_be_recorded_stops_nothing(made, no_disk, mode, capsys):
+    journal_ = made(JOURNAL=mode).extensions[journal._KEY]
+    before = counted("dropped")
+    assert not journal_.record_shadow("lightgbm-full", 2, [("a", 2.0, 1.0, 3.0)])
+    assert counted("dropped") == before, "predictions are counted, not shadows"
+    assert journal_.check()["status"] == "ok"
 
 
 def test_what_is_refused_is_not_recorded(made, home):

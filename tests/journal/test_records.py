@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from housing_app.journal import records
-from tests.journal.samples import ROW, answer, line, request
+from tests.journal.samples import (
+    ARM,
+    ROW,
+    SHADOW_ROW,
+    answer,
+    line,
+    request,
+    shadow,
+)
 
 
 def test_a_line_is_one_line_and_gives_the_row_of_each_home():
@@ -32,6 +40,28 @@ def test_a_home_as_it_was_sent_gives_the_row_of_the_home_as_it_was_checked(zipco
 
 def test_a_row_as_a_line_is_read_as_that_row():
     assert records.rows(records.line_of(ROW)) == [ROW]
+
+
+def test_the_arm_of_an_experiment_is_in_each_row():
+    experiment, arm = ARM
+    of_it = {"experiment": experiment, "arm": arm}
+    text = line("a", "b", arm=ARM)
+    assert records.rows(text) == [ROW | of_it, ROW | {"id": "b"} | of_it]
+    assert records.rows(records.line_of(ROW | of_it)) == [ROW | of_it]
+
+
+def test_a_line_without_an_arm_is_what_earlier_releases_wrote():
+    assert set(json.loads(line("a"))) == {
+        *("format", "request_id", "at", "subject", "endpoint", "model", "version"),
+        *("variant", "interval", "duration_ms", "homes", "predictions"),
+    }
+
+
+def test_what_a_shadow_said_is_read_as_rows_of_its_own():
+    text = shadow("a", "b")
+    assert text.count(b"\n") == 1
+    assert records.rows(text) == [SHADOW_ROW, SHADOW_ROW | {"prediction_id": "b"}]
+    assert records.rows(records.line_of(SHADOW_ROW)) == [SHADOW_ROW]
 
 
 @given(st.text(), st.none() | st.text())
@@ -67,6 +97,12 @@ def changed(**members):
         changed(at=1e300),
         changed(at="noon"),
         changed(homes=[{}]),
+        changed(arm=["one"]),
+        changed(arm=7),
+        shadow("a")[:-20],
+        shadow("a").replace(b"510000.5", b'"dear"'),
+        shadow("a").replace(b"510000.5,", b""),
+        shadow("a").replace(b'"at"', b'"when"'),
         *(
             json.dumps({k: v for k, v in WHOLE.items() if k != n}).encode()
             for n in WHOLE

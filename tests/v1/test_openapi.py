@@ -138,7 +138,8 @@ def test_the_query_parameters_are_those_that_are_taken(document):
     assert known["segment"]["schema"]["enum"] == list(schemas.SEGMENTS)
     asked = document["paths"]["/v1/predict"]["post"]["parameters"]
     names = {resolved(document, one)["name"] for one in asked}
-    assert names == {*schemas.PARAMETERS, "X-Request-ID", "traceparent"}
+    headers = {"X-Client-Id", "X-Request-ID", "traceparent"}
+    assert names == {*schemas.PARAMETERS, *headers}
 
 
 def test_every_problem_is_an_answer_of_some_route(document):
