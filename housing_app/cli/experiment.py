@@ -17,8 +17,8 @@ from tqdm import tqdm
 from housing_app import database
 from housing_app.database import StoreDown
 from housing_app.journal import store
-from housing_app.valuation.artifacts import SERVING
 from housing_app.valuation.features import SLOTS
+from housing_app.valuation.serving import SERVING
 
 group = click.Group(
     "experiment", help="Compare a challenger or a shadow with the champion."
