@@ -6,17 +6,19 @@ from housing_app.cli import (
     backup,
     database,
     demographics,
+    gate,
     journal,
     judge,
     model,
     openapi,
     outcomes,
+    retrain,
     service,
     store,
     token,
 )
 
-for _command in judge.COMMANDS:
+for _command in (*judge.COMMANDS, *gate.COMMANDS, *retrain.COMMANDS):
     model.group.add_command(_command)
 
 
