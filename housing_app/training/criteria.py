@@ -25,7 +25,7 @@ class Gate:
     """Say what one criterion asks of a candidate, and why.
 
     limits: a value within them passes. Without `alone`, so does one that is no farther
-    from the best value than the champion's, or by `slack` at most.
+    from the best value than the champion's, but for `slack` and chance.
     """
 
     key: str
@@ -38,15 +38,19 @@ class Gate:
     alone: bool = False
     optional: str = ""  # why it may be left unjudged
 
-    def passes(self, value: float, champion: float | None) -> bool:
-        """Return whether a candidate's value is good enough beside the champion's."""
+    def passes(self, value: float, champion: float | None, chance: float = 0.0) -> bool:
+        """Return whether a candidate's value is good enough beside the champion's.
+
+        chance: the standard error of their difference, 0 where it is not known.
+        """
         if self.limits:
             low, high = self.limits
             if (low is None or low <= value) and value <= high:
                 return True
         if self.alone or champion is None:
             return False
-        return abs(value - self.best) <= abs(champion - self.best) + self.slack + 1e-9
+        allowed = abs(champion - self.best) + self.slack + chance
+        return abs(value - self.best) <= allowed + 1e-9
 
     @property
     def threshold(self) -> str:
@@ -54,11 +58,9 @@ class Gate:
         show = FORMS[self.form]
         if self.limits is None:
             side = "above" if self.best == 0 else "below"
-            return f"{100 * self.slack:.1f} points {side} the champion's at most"
+            return f"up to {100 * self.slack:.1f} points {side} the champion's"
         low, high = self.limits
-        text = (
-            f"{show(high)} at most" if low is None else f"{show(low)} to {show(high)}"
-        )
+        text = f"up to {show(high)}" if low is None else f"{show(low)} to {show(high)}"
         return text if self.alone else f"{text}, or the champion's"
 
     def shown(self, value: float | None) -> str:
@@ -90,35 +92,37 @@ GATES = (
          "the low end of the paired bootstrap's 95 % interval: above 0 it is surely "
          "worse, by however little", (None, 0.0), alone=True, optional=_STORED),
     Gate("bias", "Bias", "signed",
-         "all prices too high or too low are soon seen", (-0.02, 0.02)),
+         "all prices too high or too low are soon seen", (-0.02, 0.02), slack=0.003),
     Gate("cod", "COD", "one", "IAAO standard: even for like homes",
-         IAAO_LIMITS["cod"]),
+         IAAO_LIMITS["cod"], slack=0.2),
     Gate("prd", "PRD", "plain", "IAAO standard: dear homes as cheap ones",
-         IAAO_LIMITS["prd"], best=1.0),
+         IAAO_LIMITS["prd"], best=1.0, slack=0.002),
     Gate("prb", "PRB", "decimal", "IAAO standard: dear homes as cheap ones",
-         IAAO_LIMITS["prb"]),
+         IAAO_LIMITS["prb"], slack=0.01),
     *(
         Gate(f"coverage_{level}", f"{100 * level:.0f} % ranges miss it by", "percent",
-             "a stated coverage must be achieved, chance (two standard errors) apart",
+             "what is stated must be achieved; two standard errors are not counted",
              (None, 0.02))
         for level in intervals.LEVELS
     ),
     *(
         Gate(f"decile_{level}", f"{100 * level:.0f} % ranges, worst price decile",
-             "percent", "and for cheap and dear homes alike, by the valuation's decile",
-             (None, 0.05))
+             "percent", "for cheap and dear homes alike; of thirty such figures one is "
+             "three standard errors off by chance, which are not counted",
+             (None, 0.05), slack=0.01)
         for level in intervals.LEVELS
     ),
     Gate("width", "Width of 90 % ranges, by the champion's", "times",
          "coverage is not to be bought with wide ranges", (None, 1.1), alone=True),
     Gate("zipcode", "Worst zipcode's median error", "percent",
          "IAAO standard: the level of each stratum within 10 %", (None, 0.10),
-         optional=_FEW),
+         slack=0.01, optional=_FEW),
     Gate("zipcodes", "Spread of the zipcodes' median errors", "percent",
-         "no part of the county is to pay for another", (None, 0.05), optional=_FEW),
+         "no part of the county is to pay for another", (None, 0.05),
+         slack=0.005, optional=_FEW),
     Gate("thirds", "Worst price third's median error", "percent",
          "IAAO standard: price strata within 5 % of each other's level",
-         (None, 0.05)),
+         (None, 0.05), slack=0.01),
     *(
         Gate(f"{name}.p{q}", f"Time for {_ASKED[name]}, p{q}, by the champion's",
              "times", "a home takes under a millisecond, a request several: twice is "

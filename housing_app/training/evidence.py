@@ -4,7 +4,8 @@ Nothing is chosen by these sales: the cut is the one the candidate was trained w
 the end of a training window, and the thresholds are in the code.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 from housing_app.demographics import Demographics
@@ -28,13 +29,15 @@ _PARTS = ("overall", "coverage", "by_decile", "by_zipcode")
 class Evidence:
     """Hold what two models did on the same sales; the candidate comes first.
 
-    paired: None where only figures are known, not each sale's valuation.
+    paired: None where only figures are known, not each sale's valuation; chances then
+    are none either: standard errors of the two models' differences.
     """
 
     way: str
     figures: tuple[Figures, Figures]
     sales_sha256: str
     paired: Figures | None = None
+    chances: Mapping[str, float] = field(default_factory=dict)
 
 
 def stored(candidate: Manifest, champion: Manifest) -> Evidence:
@@ -106,8 +109,14 @@ def _cut(candidate: Manifest, sales: Sales) -> date:
 
 def _judged(way: str, pair: Pair, sales: Sales, demographics: Demographics) -> Evidence:
     ours, theirs = (evaluate.judge(model, sales, demographics) for model in pair)
-    paired = significance.paired(sales.prices, ours.predicted, theirs.predicted)
-    return Evidence(way, (_figures(ours), _figures(theirs)), sales.sha256, paired)
+    prices = (sales.prices, ours.predicted, theirs.predicted)
+    return Evidence(
+        way,
+        (_figures(ours), _figures(theirs)),
+        sales.sha256,
+        significance.paired(*prices),
+        significance.chances(*prices),
+    )
 
 
 def _figures(judged: Judged) -> Figures:

@@ -44,30 +44,37 @@ def judge(
         "to": figures["to"],
         "sales_sha256": evidence.sales_sha256,
     }
-    manifests = (pair[0].manifest, pair[1].manifest)
-    return _record(*manifests, now, values | dict(costs), about)
+    values |= dict(costs)
+    rows = [
+        _row(
+            gate,
+            values.get(gate.key, (None, None)),
+            evidence.chances.get(gate.key, 0.0),
+        )
+        for gate in GATES
+    ]
+    return _record((pair[0].manifest, pair[1].manifest), now, rows, about)
 
 
 def unsound(
     candidate: Manifest, champion: Manifest, why: str, now: datetime
 ) -> dict[str, Any]:
     """Return the record of a candidate that cannot be loaded."""
-    return _record(candidate, champion, now, {"faults": (1, 0)}, {"way": why})
+    rows = [
+        _row(gate, (1, 0) if gate.key == "faults" else (None, None), 0.0)
+        for gate in GATES
+    ]
+    return _record((candidate, champion), now, rows, {"way": why})
 
 
 def _record(
-    candidate: Manifest,
-    champion: Manifest,
+    manifests: tuple[Manifest, Manifest],
     now: datetime,
-    values: Mapping[str, Values],
+    rows: list[dict[str, Any]],
     about: dict[str, Any],
 ) -> dict[str, Any]:
-    rows = [_row(gate, *values.get(gate.key, (None, None))) for gate in GATES]
     optional = {gate.key for gate in GATES if gate.optional}
-    good = [
-        row["passed"] or (row["passed"] is None and row["gate"] in optional)
-        for row in rows
-    ]
+    candidate, champion = manifests
     return {
         "candidate": {"id": candidate.id, "digest": candidate.digest},
         "champion": {"id": champion.id, "digest": champion.digest},
@@ -75,18 +82,24 @@ def _record(
         "date": now.isoformat(timespec="seconds"),
         **about,
         "rows": rows,
-        "passed": all(good) and values["faults"][0] == 0,
+        "passed": all(
+            row["passed"] or (row["passed"] is None and row["gate"] in optional)
+            for row in rows
+        ),
     }
 
 
-def _row(gate: Gate, value: float | None, champion: float | None) -> dict[str, Any]:
+def _row(gate: Gate, values: Values, chance: float) -> dict[str, Any]:
+    value, champion = values
+    passed = None if value is None else bool(gate.passes(value, champion, chance))
     return {
         "gate": gate.key,
         "name": gate.name,
         "value": None if value is None else round(float(value), 4),
         "champion": None if champion is None else round(float(champion), 4),
+        "chance": chance,
         "threshold": gate.threshold,
-        "passed": None if value is None else bool(gate.passes(value, champion)),
+        "passed": passed,
         "why": gate.optional if value is None and gate.optional else gate.why,
     }
 
@@ -97,9 +110,9 @@ def _figures_of(figures: Figures) -> dict[str, float | None]:
     found: dict[str, float | None] = {name: figures["overall"][name] for name in names}
     count = figures["overall"]["n"]
     for level in intervals.LEVELS:
-        found[f"coverage_{level}"] = _miss(figures["coverage"], level, count)
+        found[f"coverage_{level}"] = _miss(figures["coverage"], level, count, 2)
         found[f"decile_{level}"] = max(
-            _miss(decile["coverage"], level, decile["n"])
+            _miss(decile["coverage"], level, decile["n"], 3)
             for decile in figures["by_decile"]
         )
     errors = np.array([zipcode["bias"] for zipcode in figures["by_zipcode"].values()])
@@ -109,9 +122,9 @@ def _figures_of(figures: Figures) -> dict[str, float | None]:
     return found
 
 
-def _miss(coverage: Figures, level: float, count: int) -> float:
-    """Return how far a coverage is from what was stated, beyond two standard errors."""
-    chance = 2 * np.sqrt(level * (1 - level) / count)
+def _miss(coverage: Figures, level: float, count: int, errors: int) -> float:
+    """Return how far a coverage is from the stated one, but for standard errors."""
+    chance = errors * np.sqrt(level * (1 - level) / count)
     away = abs(coverage[str(level)]["achieved"] - level)
     return float(max(away - chance, 0.0))
 

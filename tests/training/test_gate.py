@@ -1,6 +1,6 @@
 """The gate: an equal model passes, a worse one is refused for what is worse in it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from training import synthetic
@@ -8,6 +8,9 @@ from training.spoiled import renamed, spoiled, with_ranges
 
 from housing_app.training import criteria, evidence, gate
 from housing_app.training.criteria import BY_KEY, GATES, Gate
+from housing_app.training.recipes import Recipe
+from housing_app.training.train import train
+from housing_app.valuation import artifacts, loading
 
 NOW = datetime(2015, 6, 1, 12, tzinfo=UTC)
 CHEAP = {
@@ -21,8 +24,20 @@ ZIPCODE = next(iter(synthetic.ZIPCODES))
 
 
 @pytest.fixture(scope="module")
-def champion(pair):
-    return pair[0]
+def champion(sales, shipped_demographics, examples, tmp_path_factory):
+    """A good model, so that each fault planted in another is the only one."""
+    recipe = Recipe("lightgbm", "full", trees=150)
+    made = train(
+        recipe,
+        sales,
+        shipped_demographics,
+        examples,
+        name="champion",
+        version=1,
+        cut=date(2015, 2, 1),
+    )
+    root = tmp_path_factory.mktemp("champion")
+    return loading.load(artifacts.write(root, *made))
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +77,9 @@ def test_an_equal_model_passes_every_criterion(equal, newer):
 @pytest.mark.parametrize(
     ("how", "noticed"),
     [
-        ({"factor": 1.10}, {"bias", "mdape", "thirds"}),
+        ({"factor": 1.10}, {"bias", "mdape", "ppe10", "paired", "thirds"}),
         ({"factor": 0.90}, {"bias", "mdape", "ppe10", "paired", "thirds"}),
-        ({"factor": 1.30, "zipcode": ZIPCODE}, {"zipcode"}),
+        ({"factor": 1.30, "zipcode": ZIPCODE}, {"zipcode", "zipcodes", "paired"}),
         ({"factor": 0.70, "zipcode": ZIPCODE}, {"zipcode", "zipcodes", "paired"}),
         ({"factor": 2.50, "zipcode": ZIPCODE}, {"likeness"}),
     ],
@@ -77,7 +92,7 @@ def test_wrong_prices_are_refused(judged, champion, how, noticed):
 
 
 def test_too_narrow_ranges_are_refused_and_nothing_else(judged, champion):
-    found = failed(judged(with_ranges(champion, 0.5)))
+    found = failed(judged(with_ranges(champion, 0.2)))
     coverage = {
         f"{name}_{x}" for name in ("coverage", "decile") for x in (0.5, 0.8, 0.9)
     }
@@ -152,7 +167,7 @@ def test_the_record_names_both_to_the_last_bit_and_holds_no_single_sale(
 def test_the_table_says_what_failed_and_why(judged, champion):
     text = gate.table(judged(spoiled(champion, factor=1.1))).text()
     assert f"Bias: NO; {BY_KEY['bias'].why}." in text
-    assert text.endswith("other-1 FAILED the gate against lightgbm-full-1.")
+    assert text.endswith("other-1 FAILED the gate against champion-1.")
 
 
 def test_figures_of_both_manifests_are_enough(pair, shipped_demographics):
@@ -178,6 +193,8 @@ def test_figures_of_both_manifests_are_enough(pair, shipped_demographics):
         (-0.02, 0.0, True),
         (0.03, 0.0, False),
         (0.03, -0.03, True),
+        (0.033, -0.03, True),
+        (0.034, -0.03, False),
         (-0.03, -0.02, False),
         (0.03, None, False),
     ],
@@ -195,12 +212,20 @@ def test_limits_are_kept_or_no_worse_than_the_champion(value, champion, passes):
         ("ppe10", 0.589, 0.60, False),
         ("ppe10", 0.70, 0.60, True),
         ("prd", 1.04, 1.05, True),
+        ("prd", 1.042, 1.04, True),
+        ("prd", 1.043, 1.04, False),
         ("prd", 0.95, 1.04, False),
         ("cod", 16.0, 17.0, True),
     ],
 )
 def test_margins_are_of_the_champion(key, value, champion, passes):
     assert BY_KEY[key].passes(value, champion) is passes
+
+
+def test_a_difference_within_chance_is_none():
+    assert not BY_KEY["prb"].passes(-0.085, -0.07)
+    assert BY_KEY["prb"].passes(-0.085, -0.07, 0.006)
+    assert BY_KEY["width"].passes(1.11, None, 0.5) is False
 
 
 def test_what_is_a_ratio_to_the_champion_has_no_other_excuse():
