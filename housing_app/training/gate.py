@@ -168,10 +168,10 @@ def table(record: dict[str, Any]) -> Table:
     ]
     ours, theirs = (record[name]["id"] for name in ("candidate", "champion"))
     head = ("Criterion", "Passes", ours, theirs, "Passed")
-    title = f"Judged: {record['way']}."
+    title = f"Not judged: {record['way']}."
     if "sales" in record:
         span = f"{record['from']} to {record['to']}"
-        title = f"{title}\n{record['sales']:,} sales, {span}."
+        title = f"Judged: {record['way']}.\n{record['sales']:,} sales, {span}."
     notes = [
         f"{row['name']}: {_WORDS[row['passed']]}; {row['why']}."
         for row in record["rows"]

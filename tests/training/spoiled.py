@@ -18,7 +18,9 @@ class Spoiled(Predictor):
     seconds: float = 0.0
 
     def estimate(self, homes, *others):
-        time.sleep(self.seconds)
+        end = time.process_time() + self.seconds
+        while time.process_time() < end:
+            pass
         found = super().estimate(homes, *others)
         here = np.array([self.zipcode in ("", z) for z in homes.zipcodes])
         moved = found.log_prices + np.where(here, np.log(self.factor), 0.0)

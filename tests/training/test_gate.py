@@ -105,7 +105,7 @@ def test_too_wide_ranges_are_refused(judged, champion):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("one.p50", 2.1), ("one.p99", 3.1), ("thousand.p50", 2.1), ("thousand.p99", 3.1)],
+    [("one.p50", 2.1), ("one.p99", 2.1), ("thousand.p50", 2.1), ("thousand.p99", 2.1)],
 )
 def test_a_slow_model_is_refused(judged, champion, name, value):
     record = judged(champion, CHEAP | {name: (value, None)})
