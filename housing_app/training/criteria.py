@@ -107,8 +107,8 @@ GATES = (
     ),
     *(
         Gate(f"decile_{level}", f"{100 * level:.0f} % ranges, worst price decile",
-             "percent", "for cheap and dear homes alike; of thirty such figures one is "
-             "three standard errors off by chance, which are not counted",
+             "percent", "for cheap and dear homes alike; the worst of thirty figures "
+             "is some three standard errors off by chance: they are not counted",
              (None, 0.05), slack=0.01)
         for level in intervals.LEVELS
     ),

@@ -193,7 +193,7 @@ def test_another_kind_has_a_name_of_its_own(models, synthetic_csv):
 
 
 def test_sales_the_champion_has_seen_are_not_enough(models, root, tmp_path):
-    rows = [row for row in sold() if row["date"] < "20150115"]
+    rows = [row for row in sold() if row["date"] < "20150110"]
     path = synthetic.write(tmp_path / "sales.csv", rows)
     result = models(*RETRAIN, path)
     assert result.exit_code == 1
