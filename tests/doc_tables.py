@@ -7,6 +7,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from housing_app import config, metrics
 from housing_app.config import ROOT
 from housing_app.errors import PROBLEMS
+from housing_app.training import criteria
 from housing_app.valuation import features
 
 
@@ -69,6 +70,14 @@ def problems() -> str:
     return table(("Type", "Status", "Title", "When", "What to do"), *rows)
 
 
+def gates() -> str:
+    rows = [
+        (gate.name, gate.threshold, gate.why, gate.optional or "–")
+        for gate in criteria.GATES
+    ]
+    return table(("Criterion", "Passes", "Why", "May be unjudged"), *rows)
+
+
 BLOCKS = {
     ("README.md", "accuracy"): doc_accuracy.accuracy_in_short,
     ("docs/accuracy.md", "accuracy"): doc_accuracy.accuracy,
@@ -85,6 +94,7 @@ BLOCKS = {
     ("docs/accuracy.md", "splits"): doc_accuracy.splits,
     ("docs/api.md", "fields"): fields,
     ("docs/api.md", "problems"): problems,
+    ("docs/gates.md", "gates"): gates,
     ("docs/operations.md", "metrics"): metric_table,
     ("docs/settings.md", "settings"): settings,
 }

@@ -7,19 +7,22 @@ from housing_app.cli import (
     database,
     demographics,
     experiment,
+    gate,
     journal,
     judge,
     model,
     openapi,
     outcomes,
     registry,
+    retrain,
     service,
     store,
     token,
 )
 
-for _command in (*judge.COMMANDS, *registry.COMMANDS):
-    model.group.add_command(_command)
+for _commands in (judge, gate, registry, retrain):
+    for _command in _commands.COMMANDS:
+        model.group.add_command(_command)
 
 
 def init_app(app: Flask) -> None:

@@ -19,8 +19,8 @@ from housing_app.valuation import (
 from housing_app.valuation.errors import ArtifactError, ValuationError
 from housing_app.valuation.predictor import Predictor
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-_OUTPUT = click.Path(path_type=Path, dir_okay=False)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+OUTPUT = click.Path(path_type=Path, dir_okay=False)
 _DAY = click.DateTime(["%Y-%m-%d"])
 _SALES_HELP = "CSV of id, date, price, home."
 _DEMOGRAPHICS_HELP = "CSV; default: DEMOGRAPHICS_CSV."
@@ -28,12 +28,12 @@ _DEMOGRAPHICS_HELP = "CSV; default: DEMOGRAPHICS_CSV."
 
 @click.command()
 @click.argument("artifact")
-@click.option("--sales", type=_FILE, required=True, help=_SALES_HELP)
-@click.option("--demographics", type=_FILE, help=_DEMOGRAPHICS_HELP)
+@click.option("--sales", type=FILE, required=True, help=_SALES_HELP)
+@click.option("--demographics", type=FILE, help=_DEMOGRAPHICS_HELP)
 @click.option("--from", "start", type=_DAY, help="Judge on sales from this day on.")
-@click.option("--html", type=_OUTPUT, help="Write a page with plots.")
-@click.option("--json", "json_", type=_OUTPUT, help="Write every figure as JSON.")
-@click.option("--markdown", type=_OUTPUT, help="Write the tables as Markdown.")
+@click.option("--html", type=OUTPUT, help="Write a page with plots.")
+@click.option("--json", "json_", type=OUTPUT, help="Write every figure as JSON.")
+@click.option("--markdown", type=OUTPUT, help="Write the tables as Markdown.")
 @with_appcontext
 def evaluate(
     *,
@@ -59,7 +59,7 @@ def evaluate(
         data = _sales(sales)
         if start:
             data = data.where(data.homes.days >= start.toordinal())
-        joined = _demographics(demographics)
+        joined = demographics_of(demographics)
         # Drawn on stderr, and only on a terminal.
         with tqdm(
             total=report.steps(model, data), desc="value", unit="home", disable=None
@@ -68,9 +68,9 @@ def evaluate(
         click.echo(report.text(found))
         if told := report.warning(found):
             click.echo(f"\nWarning: {told}", err=True)
-        _write(json_, lambda: json.dumps(found, indent=1, sort_keys=True) + "\n")
-        _write(markdown, lambda: report.markdown(found))
-        _write(html, lambda: report.html(found))
+        write(json_, lambda: json.dumps(found, indent=1, sort_keys=True) + "\n")
+        write(markdown, lambda: report.markdown(found))
+        write(html, lambda: report.html(found))
     except ValuationError as error:
         raise click.ClickException(str(error)) from None
 
@@ -78,8 +78,8 @@ def evaluate(
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@click.option("--sales", type=_FILE, help=_SALES_HELP)
-@click.option("--demographics", type=_FILE, help=_DEMOGRAPHICS_HELP)
+@click.option("--sales", type=FILE, help=_SALES_HELP)
+@click.option("--demographics", type=FILE, help=_DEMOGRAPHICS_HELP)
 @click.option(
     "--cut",
     type=_DAY,
@@ -88,7 +88,7 @@ def evaluate(
 @click.option(
     "--trees", type=click.IntRange(1, 5000), help="With --cut: fewer for a quick look."
 )
-@click.option("--json", "json_", type=_OUTPUT, help="Write every figure as JSON.")
+@click.option("--json", "json_", type=OUTPUT, help="Write every figure as JSON.")
 @with_appcontext
 def compare(
     *,
@@ -124,7 +124,7 @@ def compare(
         else:
             click.echo("Their manifests were judged on different sales.")
         if sales:
-            data, joined = _sales(sales), _demographics(demographics)
+            data, joined = _sales(sales), demographics_of(demographics)
             judged = (
                 comparing.refitted(pair, data, joined, cut.date(), trees)
                 if cut
@@ -132,7 +132,7 @@ def compare(
             )
             click.echo("\n" + comparing.table(judged).text())
             found["judged"] = judged
-        _write(json_, lambda: json.dumps(found, indent=1, sort_keys=True) + "\n")
+        write(json_, lambda: json.dumps(found, indent=1, sort_keys=True) + "\n")
     except ValuationError as error:
         raise click.ClickException(str(error)) from None
 
@@ -145,12 +145,15 @@ def card(artifact: str) -> None:
     from housing_app.training import cards
 
     try:
-        click.echo(cards.card(artifacts.read_manifest(_directory(artifact))), nl=False)
+        click.echo(
+            cards.card(artifacts.read_manifest(directory_of(artifact))), nl=False
+        )
     except ArtifactError as error:
         raise click.ClickException(str(error)) from None
 
 
-def _directory(artifact: str) -> Path:
+def directory_of(artifact: str) -> Path:
+    """Return the directory of an artifact by its name; a path is refused."""
     if Path(artifact).name != artifact:
         raise click.BadParameter(f"{artifact}: give an artifact's name, not a path")
     root: Path = current_app.config["MODEL_DIR"]
@@ -158,7 +161,7 @@ def _directory(artifact: str) -> Path:
 
 
 def _load(artifact: str) -> Predictor:
-    return loading.load(_directory(artifact))
+    return loading.load(directory_of(artifact))
 
 
 def _sales(path: Path) -> Any:
@@ -170,11 +173,13 @@ def _sales(path: Path) -> Any:
     return data
 
 
-def _demographics(path: Path | None) -> Demographics:
+def demographics_of(path: Path | None) -> Demographics:
+    """Return the demographics of a file, by default the configured one."""
     return demographics_module.load(path or current_app.config["DEMOGRAPHICS_CSV"])
 
 
-def _write(path: Path | None, made: Any) -> None:
+def write(path: Path | None, made: Any) -> None:
+    """Write a file, if one is asked for; `made` returns its text."""
     if path is None:
         return
     content = made()

@@ -81,7 +81,7 @@ def train(
 
     root = current_app.config["MODEL_DIR"]
     name = name or f"{kind}-{slot}"
-    version = _free_version(root, name, version)
+    version = free_version(root, name, version)
     try:
         recipe = Recipe(
             kind,
@@ -102,7 +102,7 @@ def train(
             recipe,
             data,
             joined,
-            _examples(data.window[1]),
+            examples_on(data.window[1]),
             name=name,
             version=version,
             cut=cut.date() if cut else dataset.default_cut(data),
@@ -115,8 +115,8 @@ def train(
     except (ValueError, OSError) as error:
         raise click.ClickException(f"cannot train: {error}") from None
     click.echo(f"{directory}: trained on {len(data):,} sales")
-    click.echo(_figures(manifest.metrics))
-    click.echo(f"To serve it, name {manifest.id} in {root / serving.SERVING}.")
+    click.echo(figures_of(manifest.metrics))
+    click.echo(f"To serve it: flask model gate {manifest.id}, then promote it.")
 
 
 @group.command("list")
@@ -167,7 +167,7 @@ def show(artifact: str, as_json: bool) -> None:
     )
     click.echo(f"values homes at {manifest.valuation_date} unless told otherwise")
     click.echo(f"{len(manifest.features)} features: {', '.join(manifest.features)}")
-    click.echo(_figures(manifest.metrics))
+    click.echo(figures_of(manifest.metrics))
     count = len(manifest.files)
     click.echo(f"verified: {count} files, {len(manifest.golden)} golden rows")
 
@@ -213,7 +213,7 @@ def import_model(
     from housing_app.training.recipes import column_list
 
     root = current_app.config["MODEL_DIR"]
-    version = _free_version(root, name, version)
+    version = free_version(root, name, version)
     try:
         names = column_list(columns)
         data = dataset.read(sales)
@@ -225,7 +225,7 @@ def import_model(
             names,
             data,
             joined,
-            _examples(data.window[1]),
+            examples_on(data.window[1]),
             slot=slot,
             name=name,
             version=version,
@@ -241,12 +241,13 @@ def import_model(
         click.echo(f"- {note}")
 
 
-def _examples(day: date) -> features.Homes:
+def examples_on(day: date) -> features.Homes:
+    """Return the example homes, of which golden rows are made, as of a day."""
     records = homes.read(ROOT / "data" / "example_homes.csv")["records"]
     return features.homes(records, day)
 
 
-def _free_version(root: Path, name: str, wanted: int | None) -> int:
+def free_version(root: Path, name: str, wanted: int | None) -> int:
     """Return the wanted version, or the next free one; exit if it is taken."""
     if wanted is None:
         wanted = 1
@@ -257,7 +258,8 @@ def _free_version(root: Path, name: str, wanted: int | None) -> int:
     return wanted
 
 
-def _figures(metrics: dict[str, Any]) -> str:
+def figures_of(metrics: dict[str, Any]) -> str:
+    """Return the overall figures of each split, a line for each."""
     lines = []
     for split in ("out_of_time", "random_split", "reference_split"):
         found = metrics.get(split, {})

@@ -82,8 +82,7 @@ def promote(
             held = _champion(root, champion)
             if why := gates.why_not(root, manifest, held):
                 raise RegistryError(
-                    f"{artifact} is not promoted: {why}. Run `flask model gate "
-                    f"{artifact}`, or say --force and --why"
+                    f"{artifact} is not promoted: {why}; or say --force and --why"
                 )
         return _without(roles, artifact) | {"champion": artifact}
 

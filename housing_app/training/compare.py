@@ -7,6 +7,7 @@ the sales before a cut, and judged on those after it.
 """
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
@@ -44,15 +45,21 @@ def stored(a: Manifest, b: Manifest) -> Figures | None:
 
 def as_shipped(pair: Pair, sales: Sales, demographics: Demographics) -> Figures:
     """Compare the artifacts as they are, on sales after both training windows."""
-    last = max(model.manifest.training["to"] for model in pair)
-    later = sales.homes.days > date.fromisoformat(last).toordinal()
+    later = after(pair, sales)
     if later.sum() < MIN_SALES:
+        last = max(model.manifest.training["to"] for model in pair)
         raise SalesError(
             f"{later.sum()} sales are later than {last}, where a model's training "
             f"ends; {MIN_SALES} are needed. Give later sales, or --cut DATE to fit "
             "both models again on the sales before that day"
         )
     return _judged(pair, sales.where(later), demographics)
+
+
+def after(models: Sequence[Predictor], sales: Sales) -> Mask:
+    """Return which sales are later than all that the models learned from."""
+    last = max(model.manifest.training["to"] for model in models)
+    return np.asarray(sales.homes.days > date.fromisoformat(last).toordinal())
 
 
 def refitted(
@@ -68,26 +75,40 @@ def refitted(
     if recipes[0] == recipes[1]:
         names = " and ".join(model.manifest.id for model in pair)
         raise SalesError(f"{names} have one recipe: fitted again they are the same")
+    ours, theirs = fitted_before(cut, pair, sales, demographics, trees)
+    known = dataset.before(sales, cut)
+    found = _judged((ours, theirs), sales.where(~known), demographics)
+    return found | {"cut": cut.isoformat(), "train_rows": int(known.sum())}
+
+
+def fitted_before(
+    cut: date,
+    models: Sequence[Predictor],
+    sales: Sales,
+    demographics: Demographics,
+    trees: int | None = None,
+) -> list[Predictor]:
+    """Fit the models' recipes again on the sales before the cut, with ranges."""
+    recipes = [_recipe(model.manifest, trees) for model in models]
     known = dataset.before(sales, cut)
     early = dataset.before(sales, cut - timedelta(days=CALIBRATION_DAYS))
     steps = 2 * sum(ticks(recipe, sales) for recipe in recipes)
+    names = " and ".join(model.manifest.id for model in models)
     with (
-        tqdm(total=steps, desc="fit both", unit="tree", disable=None) as bar,
+        tqdm(total=steps, desc=f"fit {names}", unit="tree", disable=None) as bar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         trainers = [
             Trainer(recipe, m.manifest.name, m.manifest.version, sales, demographics,
                     bar.update)
-            for recipe, m in zip(recipes, pair, strict=True)
+            for recipe, m in zip(recipes, models, strict=True)
         ]  # fmt: skip
         jobs = [(trainer, mask) for trainer in trainers for mask in (known, early)]
         fits = [model for model, _ in pool.map(_fit, jobs)]
-    ready = [
+    return [
         calibrated(model, trainer.calibrate(earlier, known & ~early))
         for trainer, model, earlier in zip(trainers, fits[::2], fits[1::2], strict=True)
     ]
-    found = _judged((ready[0], ready[1]), sales.where(~known), demographics)
-    return found | {"cut": cut.isoformat(), "train_rows": int(known.sum())}
 
 
 def _fit(job: tuple[Trainer, Mask]) -> tuple[Predictor, Any]:

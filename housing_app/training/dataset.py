@@ -49,11 +49,67 @@ class Sales:
         return date.fromordinal(int(days.min())), date.fromordinal(int(days.max()))
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Hold a sales file's rows as they are, and why each is refused, if it is."""
+
+    path: Path
+    table: pd.DataFrame
+    days: "pd.Series[pd.Timestamp]"
+    reasons: list[list[str]]
+    sha256: str
+
+    @property
+    def refused(self) -> Mask:
+        """Return which rows are refused."""
+        return np.array([bool(why) for why in self.reasons])
+
+    def refuse(self, where: npt.ArrayLike, why: str) -> None:
+        """Add a reason to the rows that a mask selects."""
+        for row in np.flatnonzero(where).tolist():
+            self.reasons[row].append(why)
+
+    @property
+    def sales(self) -> Sales:
+        """Return the rows that are not refused as sales, and the others as lines."""
+        bad = self.refused
+        lines = {
+            row: f"row {line_of(row)}: {'; '.join(self.reasons[row])}"
+            for row in np.flatnonzero(bad).tolist()
+        }
+        if bad.all():
+            first = lines[0].partition(": ")[2]
+            raise SalesError(f"{self.path}: every row is refused; the first: {first}")
+        table, days = self.table[~bad], self.days[~bad]
+        homes = Homes(
+            table[list(features.NAMES)].to_numpy(np.float64),
+            table[features.ZIPCODE].tolist(),
+            np.array([day.toordinal() for day in days], dtype=np.float64),
+        )
+        return Sales(
+            homes,
+            table["price"].to_numpy(np.float64),
+            table["id"].to_numpy(str),
+            self.sha256,
+            list(lines.values()),
+        )
+
+
+def line_of(row: int) -> int:
+    """Return the number that an editor gives a row's line."""
+    return row + 2
+
+
 def read(path: Path) -> Sales:
     """Read a CSV of sales: id, date, price and the home fields.
 
     Rows that break a field's limits are rejected and listed, never dropped silently.
     """
+    return rows(path).sales
+
+
+def rows(path: Path) -> Rows:
+    """Read a CSV of sales row by row; values are numbers, NaN where they are not."""
     try:
         content = path.read_bytes()
         words = {"id": str, "zipcode": str, "date": str}
@@ -67,23 +123,15 @@ def read(path: Path) -> Sales:
         raise SalesError(f"{path}: column {missing[0]!r} is missing")
     if table.empty:
         raise SalesError(f"{path}: holds no sales")
-    reasons = _reasons(table)
-    bad = np.array([bool(why) for why in reasons])
-    if bad.all():
-        raise SalesError(f"{path}: every row is refused; the first: {reasons[0]}")
-    rejected = [f"row {i + 2}: {reasons[i]}" for i in np.flatnonzero(bad).tolist()]
-    table = table[~bad]
-    dates = _dates(table)
-    days = np.array([day.toordinal() for day in dates], dtype=np.float64)
-    values = table[list(features.NAMES)].to_numpy(np.float64)
-    homes = Homes(values, table[features.ZIPCODE].tolist(), days)
-    return Sales(
-        homes,
-        table["price"].to_numpy(np.float64),
-        table["id"].to_numpy(str),
+    found = Rows(
+        path,
+        table,
+        _dates(table),
+        [[] for _ in range(len(table))],
         hashlib.sha256(content).hexdigest(),
-        rejected,
     )
+    _refuse_bad(found)
+    return found
 
 
 def _dates(table: pd.DataFrame) -> "pd.Series[pd.Timestamp]":
@@ -92,20 +140,14 @@ def _dates(table: pd.DataFrame) -> "pd.Series[pd.Timestamp]":
     return pd.to_datetime(digits, format="%Y%m%d", errors="coerce")
 
 
-def _reasons(table: pd.DataFrame) -> list[str]:
-    """Return why each row is refused, '' where it is not."""
-    reasons: list[list[str]] = [[] for _ in range(len(table))]
-
-    def refuse(where: "pd.Series[bool]", why: str) -> None:
-        for row in np.flatnonzero(where.to_numpy()).tolist():
-            reasons[row].append(why)
-
-    days = _dates(table)
+def _refuse_bad(found: Rows) -> None:
+    """Refuse the rows that are no sale of a home; make all values numbers."""
+    table, refuse = found.table, found.refuse
     refuse(table["id"].isna(), "id is missing")
-    refuse(days.isna(), "date is not YYYYMMDD or YYYY-MM-DD")
+    refuse(found.days.isna(), "date is not YYYYMMDD or YYYY-MM-DD")
     refuse(~table[features.ZIPCODE].str.fullmatch(r"\d{5}", na=False), "bad zipcode")
-    price = pd.to_numeric(table["price"], errors="coerce")
-    refuse(~price.between(*_PRICES), "price is missing or absurd")
+    table["price"] = pd.to_numeric(table["price"], errors="coerce")
+    refuse(~table["price"].between(*_PRICES), "price is missing or absurd")
     for feature in features.FEATURES:
         text = table[feature.name]
         values = pd.to_numeric(text, errors="coerce")
@@ -113,8 +155,7 @@ def _reasons(table: pd.DataFrame) -> list[str]:
         table[feature.name] = values
         for row in np.flatnonzero(values.notna()).tolist():
             if why := feature.refuse(values.iloc[row]):
-                reasons[row].append(f"{feature.name} {why}")
-    return ["; ".join(why) for why in reasons]
+                found.reasons[row].append(f"{feature.name} {why}")
 
 
 def before(sales: Sales, cut: date) -> Mask:

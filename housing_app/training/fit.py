@@ -112,7 +112,7 @@ def ticks(recipe: Recipe, sales: Sales) -> int:
 
 
 def recipe_of(manifest: Manifest) -> Recipe:
-    """Return the recipe of an artifact, to be followed by the code as it is now."""
+    """Return the recipe of an artifact, down to its columns, to be judged again."""
     slot: Slot = "minimal" if manifest.slot == "minimal" else "full"
     made, columns = manifest.model, tuple(manifest.features)
     if manifest.kind == "knn":
@@ -123,3 +123,19 @@ def recipe_of(manifest: Manifest) -> Recipe:
         usual = sum(count for _, count, _ in champion.MEMBERS)
         trees = None if trees == usual else trees // len(champion.MEMBERS)
     return Recipe(manifest.kind, slot, columns=columns, trees=trees)
+
+
+def recipe_asked(manifest: Manifest) -> Recipe:
+    """Return the recipe an artifact was trained by, to train its successor by.
+
+    What it left to the code is left to the code as it is now.
+    """
+    slot: Slot = "minimal" if manifest.slot == "minimal" else "full"
+    usual = Recipe(manifest.kind, slot)
+    if "recipe" in manifest.training:
+        told = dict(manifest.training["recipe"])
+        if "columns" in told:
+            told["columns"] = tuple(told["columns"])
+        return replace(usual, **told)
+    found = recipe_of(manifest)
+    return replace(found, columns=None) if found.features == usual.features else found

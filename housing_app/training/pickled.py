@@ -66,8 +66,12 @@ def convert(
     fitted = replace(learned.fitted, files=files, model=model)
     expected = _predict(estimator, rows, columns, pickled)
     made = load_fitted(
-        describe(recipe, sales, fitted, name=name, version=version), files
-    )
+        describe(
+            recipe, sales, fitted, name=name, version=version,
+            demographics=demographics.digest,
+        ),
+        files,
+    )  # fmt: skip
     notes = _compare(made, rows, expected, pickled)
     errors = np.log(sales.prices / expected)
     group = intervals.calibrate(errors, np.ones(len(errors)))

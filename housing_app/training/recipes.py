@@ -78,6 +78,14 @@ class Recipe:
         left_out = MODEL_COLUMNS if self.without_demographics else ()
         return [name for name in names if name not in left_out]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what is not as it ships, as JSON keeps it."""
+        usual = Recipe(self.kind, self.slot)
+        found = {k: v for k, v in vars(self).items() if v != getattr(usual, k)}
+        if self.columns is not None:
+            found["columns"] = list(self.columns)
+        return found
+
     def demographics(self, available: Demographics) -> list[str]:
         """Return the columns that come from the demographics."""
         own = features.OWN.union(locations.ZIP_COLUMNS[self.slot])

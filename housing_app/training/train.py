@@ -42,6 +42,17 @@ _NO_RANGE = Calibration(
 )
 
 
+class Trained(NamedTuple):
+    """Hold a new artifact, and the model it is judged by.
+
+    judged: the same recipe fitted on the sales before the cut, as the figures are of.
+    """
+
+    manifest: Manifest
+    files: dict[str, bytes]
+    judged: Predictor
+
+
 class Ranges(NamedTuple):
     """Hold what recent sales say of a model's errors."""
 
@@ -66,8 +77,9 @@ class Trainer:
         sales = self.sales.where(mask)
         fitted = fit(self.recipe, sales, self.demographics, self.tick)
         manifest = describe(
-            self.recipe, sales, fitted, name=self.name, version=self.version
-        )
+            self.recipe, sales, fitted, name=self.name, version=self.version,
+            demographics=self.demographics.digest,
+        )  # fmt: skip
         return load_fitted(manifest, fitted.files), fitted.files
 
     def calibrate(self, model: Predictor, mask: Mask) -> Ranges:
@@ -144,8 +156,12 @@ def describe(
     *,
     name: str,
     version: int,
+    demographics: str,
 ) -> Manifest:
-    """Return the manifest of a fitted model, without metrics and golden rows."""
+    """Return the manifest of a fitted model, without metrics and golden rows.
+
+    demographics: the SHA-256 of what was joined.
+    """
     first, last = sales.window
     return Manifest(
         name=name,
@@ -160,6 +176,8 @@ def describe(
             "rows": len(sales),
             "sha256": sales.sha256,
             "seed": SEED,
+            "demographics_sha256": demographics,
+            "recipe": recipe.to_json(),
         },
         valuation_date=last.isoformat(),
         model=fitted.model,
@@ -200,6 +218,25 @@ def train(
     cut: date,
     reference_split: bool = False,
 ) -> tuple[Manifest, dict[str, bytes]]:
+    """Return the manifest and the files of a new artifact; see `train_and_judge`."""
+    made = train_and_judge(
+        recipe, sales, demographics, examples,
+        name=name, version=version, cut=cut, reference_split=reference_split,
+    )  # fmt: skip
+    return made.manifest, made.files
+
+
+def train_and_judge(
+    recipe: Recipe,
+    sales: Sales,
+    demographics: Demographics,
+    examples: Homes,
+    *,
+    name: str,
+    version: int,
+    cut: date,
+    reference_split: bool = False,
+) -> Trained:
     """Fit on all sales; report what the same recipe did on sales after `cut`.
 
     Four fits: one to calibrate ranges before the cut, one to judge at the cut, one on
@@ -245,7 +282,8 @@ def train(
         metrics["reference_split"] = trainer.accuracy(final, ~shipped)
     final = calibrated(final, latest)
     golden = with_golden(final, examples, demographics)
-    return replace(final.manifest, metrics=metrics, golden=golden), files
+    manifest = replace(final.manifest, metrics=metrics, golden=golden)
+    return Trained(manifest, files, judged)
 
 
 def _ranges(sales: Sales) -> dict[str, list[float]]:

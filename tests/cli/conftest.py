@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date, timedelta
 
 import pytest
 from training import synthetic
@@ -101,6 +102,15 @@ def process():
 def synthetic_csv(tmp_path_factory):
     path = tmp_path_factory.mktemp("sales") / "sales.csv"
     return synthetic.write(path, synthetic.sales())
+
+
+@pytest.fixture(scope="session")
+def newer_csv(tmp_path_factory):
+    """Sales from the day after the training window on."""
+    rows = synthetic.sales(300, seed=8)
+    for i, row in enumerate(rows):
+        row["date"] = f"{date(2015, 4, 1) + timedelta(days=i % 60):%Y%m%d}T000000"
+    return synthetic.write(tmp_path_factory.mktemp("newer") / "newer.csv", rows)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from datetime import date, timedelta
 
 import pytest
 from training import synthetic
@@ -14,15 +13,6 @@ FULL, MINIMAL, BASELINE = "lightgbm-full-1", "lightgbm-minimal-1", "knn-minimal-
 def models(run_with, trained):
     """Run with the three trained models."""
     return run_with(MODEL_DIR=trained[0])
-
-
-@pytest.fixture(scope="module")
-def newer_csv(tmp_path_factory):
-    """Sales from the day after the training window on."""
-    rows = synthetic.sales(300, seed=8)
-    for i, row in enumerate(rows):
-        row["date"] = f"{date(2015, 4, 1) + timedelta(days=i % 60):%Y%m%d}T000000"
-    return synthetic.write(tmp_path_factory.mktemp("newer") / "newer.csv", rows)
 
 
 # --- evaluate -------------------------------------------------------------------------

@@ -104,3 +104,20 @@ def test_the_p_values_are_those_of_scipy():
     assert found["wilcoxon"] == pytest.approx(stats.wilcoxon(gap).pvalue, rel=0.01)
     sign = stats.binomtest(int((gap < 0).sum()), 400).pvalue
     assert found["sign_test"] == pytest.approx(sign, rel=0.01)
+
+
+def test_chance_is_the_standard_error_of_paired_differences():
+    rng = np.random.default_rng(4)
+    price = np.exp(rng.normal(13, 0.5, 2_000))
+    a = price * np.exp(rng.normal(0, 0.12, 2_000))
+    near = a * np.exp(rng.normal(0, 0.01, 2_000))
+    far = price * np.exp(rng.normal(0, 0.12, 2_000))
+    assert significance.chances(price, a, a) == dict.fromkeys(
+        significance.STATISTICS, 0.0
+    )
+    paired, apart = (significance.chances(price, a, b) for b in (near, far))
+    assert all(0 < paired[name] < apart[name] / 2 for name in significance.STATISTICS)
+    # Two shares of independent errors: the textbook's standard error.
+    share = np.mean(np.abs(a / price - 1) <= 0.1)
+    expected = np.sqrt(2 * share * (1 - share) / 2_000)
+    assert apart["ppe10"] == pytest.approx(expected, rel=0.15)
