@@ -54,6 +54,13 @@ SETTINGS = (
         "into INSTANCE_DIR; without it they are in MODEL_DIR.",
     ),
     Setting(
+        "MLFLOW_TRACKING_URI",
+        str,  # other programs' too, in forms of theirs: looked at where it is used
+        "",
+        "MLflow server of `flask model push`, `pull` and `approve`; servers ignore it.",
+        secret=True,
+    ),
+    Setting(
         "INSTANCE_DIR",
         casts.path,
         "instance",

@@ -8,6 +8,7 @@ from housing_app.cli import (
     demographics,
     journal,
     judge,
+    mlflow,
     model,
     openapi,
     outcomes,
@@ -16,7 +17,7 @@ from housing_app.cli import (
     token,
 )
 
-for _command in judge.COMMANDS:
+for _command in (*judge.COMMANDS, *mlflow.COMMANDS):
     model.group.add_command(_command)
 
 
