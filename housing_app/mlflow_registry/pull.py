@@ -19,7 +19,7 @@ from housing_app.valuation.errors import ArtifactError
 # The largest shipped model has 13 MB in 7 files, its manifest 80 kB.
 MOST_BYTES, MOST_FILES, MOST_MANIFEST = 1_000_000_000, 100, 5_000_000
 
-_CURE = "nothing was taken: push the artifact again from where it is whole"
+_CURE = "nothing was taken: delete that version in MLflow and push it again"
 
 Step = Callable[[int, int], Any]  # files that are done, of so many
 

@@ -25,7 +25,7 @@ _ALWAYS = {
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
 }
 # The first call finds out whether there is a server; later ones may be slow.
-_FIRST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "4", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+_FIRST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 _LATER = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
@@ -41,7 +41,7 @@ class Server:
     client: Any
 
     def download(self, source: str, name: str, target: Path, most: int) -> int:
-        """Write a file of a version to a new file; return its size, at most `most`."""
+        """Write a file of a version to `target`; return its size, at most `most`."""
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
 
@@ -51,7 +51,7 @@ class Server:
         size = 0
         with (
             http_request(known, endpoint, "GET", stream=True) as answer,
-            target.open("xb") as file,
+            target.open("wb") as file,
         ):
             if answer.status_code != 200:
                 text = "missing" if answer.status_code == 404 else answer.status_code

@@ -80,7 +80,7 @@ class TestEachCommand:
 
     def test_takes_one_from_its_option(self, run_with, words):
         run = run_with(MLFLOW_TRACKING_URI="http://127.0.0.1:2")
-        url = "http://ann:hush@127.0.0.1:1"
+        url = "http://ann:hush@127.0.0.1:1"  # pragma: allowlist secret
         line = run.refuses("model", *words, "--registry", url)
         assert "http://127.0.0.1:1: no MLflow server" in line
         assert "hush" not in line

@@ -138,6 +138,17 @@ def test_a_file_cut_short_or_lost_is_refused(refused, stored):
     assert "points.npy: missing" in refused()
 
 
+def test_a_version_that_is_broken_is_deleted_and_pushed_again(
+    server, refused, artifact, pushed, stored, elsewhere
+):
+    (stored / "points.npy").write_bytes(b"x")
+    assert "delete that version in MLflow and push it again" in refused()
+    server.client.delete_model_version(pushed.name, pushed.number)
+    version, is_new = artifact.push(server)
+    assert (is_new, version.number) == (True, "2")
+    assert pull(server, elsewhere, parse(f"{pushed.name}@challenger")).is_new
+
+
 def test_another_manifest_is_refused_also_where_it_fits_its_files(refused, stored):
     prices = stored / "prices.npy"
     content = bytearray(prices.read_bytes())
@@ -155,7 +166,7 @@ def test_another_manifest_is_refused_also_where_it_fits_its_files(refused, store
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "/tmp/evil", "a/../../evil", "..", ".hidden", "a\x00b", "a b"]
+    "name", ["../evil", "/etc/evil", "a/../../evil", "..", ".hidden", "a\x00b", "a b"]
 )
 def test_a_name_that_leads_elsewhere_is_refused(refused, stored, sign, name):
     rewrite(
@@ -163,6 +174,15 @@ def test_a_name_that_leads_elsewhere_is_refused(refused, stored, sign, name):
     )
     sign()
     assert "manifest.json: files" in refused()
+
+
+def test_a_manifest_that_lists_itself_is_refused(refused, stored, sign):
+    rewrite(
+        stored / "manifest.json",
+        lambda found: found.update(files={"manifest.json": "0" * 64}),
+    )
+    sign()
+    assert "SHA-256 of manifest.json differs from manifest.json" in refused()
 
 
 def test_prices_other_than_the_golden_ones_are_refused(refused, stored, sign):
