@@ -1,14 +1,15 @@
 # Needs Python 3.11 or later and make; no root, no services.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint sbom fuzz bench bench-peers bench-quick examples model \
-	requirements clean
+.PHONY: help run test mlflow lint sbom fuzz bench bench-peers bench-quick examples \
+	model requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 RUNTIME := $(VENV)/requirements.txt
 DEV := $(VENV)/requirements-dev.txt
+MLFLOW := build/mlflow
 
 # Where the system has no OpenMP runtime, scikit-learn's copy serves LightGBM.
 OPENMP := $(VENV)/openmp
@@ -32,6 +33,9 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8000 (settings from the environment: PORT,
 
 test: $(DEV) ## Run every test (ARGS='-k pins' for some)
 	@$(WITH_OPENMP) $(PY) -m pytest $(ARGS)
+
+# It asks for other versions than we do, so it has an environment of its own.
+mlflow: $(MLFLOW)/requirements-mlflow-server.txt ## Install an MLflow server, for its tests
 
 # What the secret scan shall not take for secrets: SHA-256 sums of files.
 NOT_SECRET := (sha256:|"[a-z0-9_.]+": ")[0-9a-f]{64}
@@ -87,14 +91,16 @@ model: $(DEV) ## Train the shipped models anew into build/model (SALES=file.csv)
 	@diff -rq model build/model && echo "build/model is model/, bit for bit" \
 		|| echo "build/model differs: other sales, library versions or code"
 
-COMPILE = build/pins/bin/uv pip compile setup.cfg --quiet --universal \
+COMPILE = build/pins/bin/uv pip compile --quiet --universal \
 	--python-version 3.11 --fork-strategy fewest --no-annotate --no-strip-extras \
 	--generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make requirements' $(ARGS)
 requirements: | $(PY) ## Write the pins from setup.cfg anew (ARGS=--upgrade for new releases)
 	@$(PY) -m venv build/pins && build/pins/bin/python -m pip install -q 'uv<1'
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --output-file requirements-dev.txt --extra dev --constraint requirements.txt
+	$(COMPILE) setup.cfg --output-file requirements.txt
+	$(COMPILE) setup.cfg --output-file requirements-dev.txt --extra dev \
+		--constraint requirements.txt
+	echo 'mlflow>=3.17,<4' | $(COMPILE) - --output-file requirements-mlflow-server.txt
 	@{ sed '/^  - pip:$$/q' environment.yml; \
 		sed -n '/^[a-z]/{s/ *\\$$//; s/^/      - /p}' requirements.txt; } > build/environment.yml
 	@mv build/environment.yml environment.yml && rm -rf housing_app.egg-info
@@ -112,6 +118,13 @@ $(RUNTIME) $(DEV): $(VENV)/%: % $(PY)
 	@$(PY) -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || { \
 		mkdir -p $(OPENMP) && cd $(OPENMP) && ln -sf \
 			../lib/python3*/site-packages/scikit_learn.libs/libgomp-* libgomp.so.1; }
+	@cp $< $@
+
+$(MLFLOW)/%: % $(PY)
+	@echo "Installing $* into $(MLFLOW) (two minutes, once)"
+	@$(PY) -m venv --clear $(MLFLOW)
+	@$(MLFLOW)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--only-binary :all: --require-hashes --requirement $<
 	@cp $< $@
 
 $(PY):

@@ -72,6 +72,13 @@ SETTINGS = (
         "Seconds between looks at MODEL_STORE_URL for other models; 0 for none.",
     ),
     Setting(
+        "MLFLOW_TRACKING_URI",
+        str,  # other programs' too, in forms of theirs: looked at where it is used
+        "",
+        "MLflow server of `flask model push`, `pull` and `approve`; servers ignore it.",
+        secret=True,
+    ),
+    Setting(
         "INSTANCE_DIR",
         casts.path,
         "instance",

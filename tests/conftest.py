@@ -16,6 +16,7 @@ import stores
 os.environ["INSTANCE_DIR"] = tempfile.mkdtemp(prefix="housing-instance-")
 atexit.register(shutil.rmtree, os.environ["INSTANCE_DIR"], ignore_errors=True)
 
+import mlflow_server  # noqa: E402
 import object_stores  # noqa: E402
 
 from housing_app import create_app, demographics, traffic  # noqa: E402
@@ -108,6 +109,24 @@ def database_url(request, tmp_path):
 def s3_server():
     """An S3 with a bucket that all tests share: none may stop it."""
     with stores.running(object_stores.ObjectStore()) as server:
+        yield server
+
+
+def _has_mlflow() -> None:
+    """Skip where MLflow's server is not installed; in CI that is a failure."""
+    if not mlflow_server.is_installed():
+        if os.environ.get("CI") == "true":
+            pytest.fail(
+                f"no MLflow server: `{mlflow_server.INSTALL}` comes first in CI"
+            )
+        pytest.skip(f"needs an MLflow server: {mlflow_server.INSTALL}")
+
+
+@pytest.fixture(scope="session")
+def mlflow():
+    """An MLflow server that all tests share: none may stop it."""
+    _has_mlflow()
+    with stores.running(mlflow_server.MlflowServer()) as server:
         yield server
 
 

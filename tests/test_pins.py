@@ -62,7 +62,10 @@ def test_development_and_runtime_pins_are_the_same():
     assert shared == {name: version(pin) for name, pin in RUNTIME.items()}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.txt", "requirements-dev.txt", "requirements-mlflow-server.txt"],
+)
 def test_pins_name_no_index_or_path(name):
     lines = (ROOT / name).read_text("utf-8").splitlines()
     assert [x for x in lines if x.startswith("-") or "/" in x] == []

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PINS = ["requirements.txt", "requirements-dev.txt"]
+SERVER = "requirements-mlflow-server.txt"
 
 
 def read(name):
@@ -28,7 +29,7 @@ def pinned(name):
 # --- requirements ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PINS)
+@pytest.mark.parametrize("name", [*PINS, SERVER])
 def test_every_pin_has_hashes(name):
     assert len(pinned(name)) > 20
     for requirement, hashes in pinned(name).items():
@@ -147,3 +148,14 @@ def test_ci_installs_what_the_tests_of_nginx_need():
     script = read(".ci/run")
     for name in ("nginx-light", "openssl", "libgomp1"):
         assert f"missing+=({name})" in script
+
+
+def test_ci_installs_the_mlflow_server_before_the_tests_that_need_it():
+    (line,) = (x for x in read(".ci/run").splitlines() if "exec make" in x)
+    targets = line.split("exec make ")[1].split()
+    assert targets.index("mlflow") < targets.index("test")
+    (client,), (server,) = (
+        [x for x in pinned(name) if re.match(r"mlflow-skinny==", x)]
+        for name in ("requirements-dev.txt", SERVER)
+    )
+    assert client == server, "tests talk to the server of their own release"

@@ -10,6 +10,7 @@ from housing_app.cli import (
     gate,
     journal,
     judge,
+    mlflow,
     model,
     openapi,
     outcomes,
@@ -20,7 +21,7 @@ from housing_app.cli import (
     token,
 )
 
-for _commands in (judge, gate, registry, retrain):
+for _commands in (judge, gate, retrain, registry, mlflow):
     for _command in _commands.COMMANDS:
         model.group.add_command(_command)
 

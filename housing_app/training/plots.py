@@ -27,7 +27,7 @@ Plot = tuple[str, str]  # SVG, and what it shows in words
 
 
 def of_report(report: Figures) -> dict[str, Plot]:
-    """Return the plots by name."""
+    """Return the plots by name; a manifest's figures lack the cells of one."""
     try:
         # Deferred: 1 s to load, and only these plots need it (extra `report`).
         import matplotlib as mpl
@@ -38,8 +38,10 @@ def of_report(report: Figures) -> dict[str, Plot]:
     deciles = [(str(row["decile"]), row) for row in report["by_decile"]]
     missing = sorted(report["by_missing"].items(), key=lambda pair: int(pair[0]))
     with mpl.rc_context(_SETTINGS):
-        found = {
-            "prices": (_prices(report["cells"]), "Valuation against price paid"),
+        found: dict[str, Plot] = {}
+        if "cells" in report:
+            found["prices"] = (_prices(report["cells"]), "Valuation against price paid")
+        found |= {
             "coverage": (_coverage(deciles, missing), "Share of prices in the ranges"),
             "deciles": (_errors(deciles, "Decile"), "Error by decile"),
             "months": (_errors([*report["by_month"].items()], "Month"), "By month"),

@@ -258,6 +258,12 @@ def test_the_plot_says_how_many_sales_it_does_not_show(found, drawn):
     assert f"{found['cells']['left_out']} sales in cells of fewer than five" in svg
 
 
+def test_without_cells_only_the_plot_of_them_is_left_out(found, drawn):
+    bare = {name: part for name, part in found.items() if name != "cells"}
+    kept = {name: plot for name, plot in drawn.items() if name != "prices"}
+    assert plots.of_report(bare) == kept
+
+
 def test_drawing_leaves_the_settings_of_matplotlib_alone(found):
     before = dict(mpl.rcParams)
     plots.of_report(found)
