@@ -1,8 +1,8 @@
 # Needs Python 3.11 or later and make; no root, no services.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test mlflow lint sbom fuzz bench bench-peers bench-quick examples \
-	model requirements clean
+.PHONY: help run test mlflow lint sbom fuzz bench bench-peers bench-quick lifecycle \
+	examples model requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -71,6 +71,9 @@ bench-peers: $(DEV) ## Measure other servers beside it (SALES=file.csv; first in
 
 bench-quick: $(DEV) ## Add this commit to benchmarks/history.csv (under a minute)
 	@$(WITH_OPENMP) $(PY) benchmarks/quick.py
+
+lifecycle: $(DEV) ## Retrain, gate, shadow, 10 %, 100 %, roll back, under load (SALES=file.csv)
+	@$(WITH_OPENMP) $(PY) tests/system/lifecycle.py $(if $(SALES),--sales "$(SALES)")
 
 HOMES := data/example_homes.csv
 URL := http://127.0.0.1:$(or $(PORT),8000)
