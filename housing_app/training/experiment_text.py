@@ -96,7 +96,7 @@ def apart(found: Figures) -> str:
             return (_DASH,) * (len(disagreement.QUANTILES) + len(disagreement.BEYOND))
         return (
             *(
-                f"{value:+.3f}".replace("-", "−")
+                f"{round(value, 3) or 0.0:+.3f}".replace("-", "−")
                 for value in group["log_ratio"].values()
             ),
             *(percent(value) for value in group["beyond"].values()),

@@ -94,8 +94,9 @@ def test_what_shadows_said_goes_with_its_prediction(run, database):
     sale |= {"reported_at": NOW}
     database.run(lambda connection: connection.execute(outcomes.insert(), sale))
     ago = {days: (NOW - timedelta(days=days)).timestamp() for days in (20, 40)}
-    said = records.rows(shadow("old", "sold", "new", "stray", at=ago[40]))
-    said += records.rows(shadow("late", at=ago[20]))  # its prediction may still come
+    said = records.rows(shadow("sold", "new", "stray", at=ago[40]))
+    # Of "late" the prediction may still come.
+    said += records.rows(shadow("old", "late", at=ago[20]))
     database.run(lambda connection: store.insert(connection, said), 10)
     run.ok("journal", "prune", "--older-than", "30", "--yes")
     query = select(shadow_valuations.c.prediction_id)

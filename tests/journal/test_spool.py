@@ -222,13 +222,14 @@ def test_two_threads_append_whole_lines_to_one_segment(spool, quick_switching):
     def append(letter):
         for number in range(2_000):
             spool.append(letter * (number % 90) + b"%d\n" % number)
+            if number % 20 == 0:
+                time.sleep(0)
 
     threads = [threading.Thread(target=append, args=(x,)) for x in (b"a", b"b")]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         spool.rotate()
-        time.sleep(0.001)
     spool.close()
     text = b"".join(path.read_bytes() for path in spool.segments())
     wanted = [x * (n % 90) + b"%d" % n for x in (b"a", b"b") for n in range(2_000)]
