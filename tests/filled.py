@@ -44,6 +44,7 @@ def prediction(number):
         "duration_ms": 1.9,
         "experiment": None if number % 4 else "catboost-full-1/catboost-full-2",
         "arm": None if number % 4 else "champion",
+        "client": None if number % 4 else f"{number:016x}",
     }
 
 

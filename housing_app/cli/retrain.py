@@ -50,7 +50,7 @@ def retrain(
     dry_run: bool,
     auto_promote: bool,
 ) -> None:
-    """Train a successor of a slot's champion on newer sales, and hold it to the gate.
+    """Train a champion's successor on newer sales, and hold it to the gate.
 
     The sales are screened first: rows that are refused are listed, and a file that is
     wrong as a whole stops here. Then the champion's recipe is trained anew, judged on

@@ -73,6 +73,7 @@ predictions = Table(
     # Of the clients that take part in one alone: "<champion>/<challenger>".
     Column("experiment", String(130)),
     Column("arm", String(16)),  # champion, challenger
+    Column("client", String(16)),  # of an experiment: a hash of who asked
     Index(None, "answered_at"),
 )
 

@@ -30,7 +30,8 @@ class Request(NamedTuple):
     endpoint: str
     at: float  # Unix time
     milliseconds: float
-    arm: tuple[str, str] | None = None  # the experiment, and which arm of it
+    # The experiment, which arm of it, and a hash of the client.
+    arm: tuple[str, str, str] | None = None
 
 
 class Unreadable(ValueError):  # noqa: N818 - a state of a line
@@ -117,7 +118,7 @@ def _shadow_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _shared(record: Mapping[str, Any]) -> dict[str, Any]:
-    experiment, arm = record.get("arm") or (None, None)
+    experiment, arm, client = record.get("arm") or (None, None, None)
     return {
         "request_id": str(record["request_id"]),
         "answered_at": datetime.fromtimestamp(record["at"], UTC),
@@ -130,6 +131,7 @@ def _shared(record: Mapping[str, Any]) -> dict[str, Any]:
         "duration_ms": float(record["duration_ms"]),
         "experiment": experiment,
         "arm": arm,
+        "client": client,
     }
 
 
@@ -167,7 +169,7 @@ def line_of(row: Mapping[str, Any]) -> bytes:
     record["at"] = row["answered_at"].timestamp()
     record |= {name: row[name] for name in ("interval", "duration_ms")}
     if row["arm"]:
-        record["arm"] = (row["experiment"], row["arm"])
+        record["arm"] = (row["experiment"], row["arm"], row["client"])
     record["homes"] = [row["inputs"] | {"zipcode": row["zipcode"]}]
     record["predictions"] = [[row[name] for name in _OWN]]
     return (_encode(record) + "\n").encode()

@@ -16,8 +16,9 @@ from housing_app.valuation.features import FloatArray
 
 _ROWS = 5_000  # fetched at once
 _p, _s = predictions.c, shadow_valuations.c
-# Whose homes stand and fall together: the request's, where no subject is known.
-_CLIENT = func.coalesce(_p.subject, _p.request_id)
+_KNOWN = func.coalesce(_p.client, _p.subject)
+# Whose homes stand and fall together: the request's, where no client is known.
+_CLIENT = func.coalesce(_KNOWN, _p.request_id)
 _IS_FALLBACK = case((_p.variant == "fallback", 1), else_=0)
 
 
@@ -91,11 +92,11 @@ def arms(
 def clients(
     connection: Connection, experiment: str, slot: str, start: datetime | None
 ) -> Clients:
-    """Count the subjects of each arm; one of both is of that of its latest answer."""
+    """Count the clients of each arm; one of both is of that of its latest answer."""
     query = (
-        select(_p.subject, _p.arm)
-        .where(*_which(experiment, slot, start), _p.subject.is_not(None))
-        .group_by(_p.subject, _p.arm)
+        select(_KNOWN, _p.arm)
+        .where(*_which(experiment, slot, start), _KNOWN.is_not(None))
+        .group_by(_KNOWN, _p.arm)
         .order_by(func.max(_p.answered_at))
     )
     rows = connection.execute(query).all()

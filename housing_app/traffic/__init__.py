@@ -11,7 +11,7 @@ from housing_app import demographics, demographics_sql, metrics, model_store
 from housing_app.demographics import Demographics
 from housing_app.logs import log
 from housing_app.traffic import shadow, swap, tally
-from housing_app.traffic.assignment import Choice, choose
+from housing_app.traffic.assignment import Choice, choose, hashed
 from housing_app.traffic.shadow import answering, offer
 from housing_app.traffic.swap import announce
 from housing_app.valuation import loading, predictor
@@ -26,6 +26,7 @@ __all__ = [
     "choose",
     "count",
     "follow",
+    "hashed",
     "init_app",
     "install",
     "offer",

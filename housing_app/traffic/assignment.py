@@ -39,6 +39,11 @@ def choose(slot: Slot, client: str | None) -> Choice:
     return Choice(champion, "champion", experiment)
 
 
+def hashed(client: str) -> str:
+    """Return what the journal knows a client by."""
+    return hashlib.sha256(client.encode()).hexdigest()[:16]
+
+
 def position(slot: str, challenger: str, client: str) -> float:
     """Return a client's fixed place between 0 and 1, another in each experiment."""
     text = f"{slot}:{challenger}:{client}"

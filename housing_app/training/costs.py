@@ -4,7 +4,7 @@ Time is that of the processor: what else the machine does is not the model's.
 """
 
 import json
-import subprocess  # nosec B404 - this Python, with arguments of its own
+import subprocess  # nosec B404
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,8 +103,9 @@ def memory(directory: Path) -> float | None:
 
     None where the system does not tell.
     """
+    # This Python, with arguments of its own.
     command = [sys.executable, "-c", _MEASURE, str(directory), json.dumps(sys.path)]
-    done = subprocess.run(  # noqa: S603  # nosec B603 - see above
+    done = subprocess.run(  # noqa: S603  # nosec B603
         command, capture_output=True, check=False, text=True
     )
     if done.returncode:

@@ -40,7 +40,7 @@ class Arm(NamedTuple):
     fallbacks: int  # of them by the fallback
     sold: FloatArray
     price: FloatArray
-    clients: Any  # a whole number from 0 on; the request's, where no subject is known
+    clients: Any  # a whole number from 0 on; the request's, where no client is known
 
 
 class Pairs(NamedTuple):
@@ -53,7 +53,7 @@ class Pairs(NamedTuple):
 
 
 class Clients(NamedTuple):
-    """Count the subjects of each arm, by their latest answer."""
+    """Count the known clients of each arm, by their latest answer."""
 
     champion: int = 0
     challenger: int = 0
@@ -126,7 +126,7 @@ def _ratio(clients: Clients, share: float | None) -> Figures:
         return found | {"p": None, "unchecked": "the share is not known"}
     expected = [sum(counts) * (1 - share), sum(counts) * share]
     if min(expected) < MINIMUMS["expected"]:
-        return found | {"p": None, "unchecked": "too few clients with a subject"}
+        return found | {"p": None, "unchecked": "too few known clients"}
     p = float(stats.chisquare(counts, expected).pvalue)
     return found | {"p": float(f"{p:.3g}"), "is_mismatch": p < MISMATCH}
 

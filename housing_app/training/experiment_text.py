@@ -54,7 +54,7 @@ def _arms(found: Figures) -> str:
 
 def _ratio(ratio: Figures) -> str:
     champion, challenger = ratio["clients"]
-    text = f"Clients with a subject: {champion:,} and {challenger:,}"
+    text = f"Known clients: {champion:,} and {challenger:,}"
     if ratio["moved"]:
         text += f", {ratio['moved']:,} of them were in both arms"
     if ratio["p"] is None:

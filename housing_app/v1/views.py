@@ -40,9 +40,10 @@ def _predict(slot: Slot) -> Response:
     _require_json()
     details = schemas.load_details(request.args)
     body = _body()
-    choice = traffic.choose(slot, _client())
-    if choice.experiment:
-        g.arm = choice.experiment, choice.variant
+    client = _client()
+    choice = traffic.choose(slot, client)
+    if client and choice.experiment:
+        g.arm = choice.experiment, choice.variant, traffic.hashed(client)
     with traffic.answering:
         answer = answers.value_payload(
             schemas.parse_json(body),

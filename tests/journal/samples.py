@@ -62,9 +62,10 @@ ROW = {
     "duration_ms": 1.5,
     "experiment": None,
     "arm": None,
+    "client": None,
 }
 
-ARM = ("catboost-full-1/lightgbm-full-2", "challenger")
+ARM = ("catboost-full-1/lightgbm-full-2", "challenger", "0123456789abcdef")
 
 
 def shadow(*ids, at=1_700_000_000.25):

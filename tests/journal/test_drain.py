@@ -71,11 +71,10 @@ def test_arms_and_what_shadows_said_are_stored_beside(spool, database, drain):
     assert shadows(database) == [
         SHADOW_ROW | {"prediction_id": id_} for id_ in ("a", "b", "none")
     ]
-    query = select(predictions.c.experiment, predictions.c.arm).order_by(
-        predictions.c.id
-    )
+    of_it = (predictions.c[name] for name in ("experiment", "arm", "client"))
+    query = select(*of_it).order_by(predictions.c.id)
     found = database.run(lambda connection: connection.execute(query).all(), 10)
-    assert [tuple(row) for row in found] == [ARM, (None, None), (None, None)]
+    assert [tuple(row) for row in found] == [ARM, (None,) * 3, (None,) * 3]
 
 
 def test_a_shadow_row_that_is_refused_costs_no_other(spool, database, drain):

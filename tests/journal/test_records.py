@@ -43,8 +43,7 @@ def test_a_row_as_a_line_is_read_as_that_row():
 
 
 def test_the_arm_of_an_experiment_is_in_each_row():
-    experiment, arm = ARM
-    of_it = {"experiment": experiment, "arm": arm}
+    of_it = dict(zip(("experiment", "arm", "client"), ARM, strict=True))
     text = line("a", "b", arm=ARM)
     assert records.rows(text) == [ROW | of_it, ROW | {"id": "b"} | of_it]
     assert records.rows(records.line_of(ROW | of_it)) == [ROW | of_it]

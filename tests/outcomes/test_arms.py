@@ -113,6 +113,15 @@ def test_homes_of_one_subject_or_one_request_are_one_client(ask, answer, sell):
     assert sorted(map(found.count, set(found))) == [1, 2, 3]
 
 
+def test_a_client_that_the_journal_knows_by_a_hash_is_one(ask, answer, sell):
+    sell(answer("champion", 2, client="a" * 16, request_id="r-1"))
+    sell(answer("champion", 3, client="a" * 16, request_id="r-2"))
+    sell(answer("champion", 1, client="b" * 16, request_id="r-3"))
+    found = ask(arms.arms, ID, SLOT, None)["champion"].clients.tolist()
+    assert sorted(map(found.count, set(found))) == [1, 5]
+    assert ask(arms.clients, ID, SLOT, None) == Clients(2, 0, 0)
+
+
 def test_a_client_of_both_arms_is_of_its_latest(ask, answer):
     answer("champion", 9, subject="anna")
     answer("challenger", 1, day=1, subject="anna")

@@ -140,8 +140,8 @@ def test_arms_that_are_not_what_the_share_says_void_the_verdict():
     ("clients", "share", "why"),
     [
         (Clients(900, 100), None, "the share is not known"),
-        (Clients(), 0.1, "too few clients with a subject"),
-        (Clients(30, 19), 0.1, "too few clients with a subject"),
+        (Clients(), 0.1, "too few known clients"),
+        (Clients(30, 19), 0.1, "too few known clients"),
     ],
 )
 def test_what_cannot_be_checked_is_said_and_voids_nothing(better, clients, share, why):

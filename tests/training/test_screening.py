@@ -114,13 +114,23 @@ def test_a_home_of_unknown_space_is_not_judged_by_its_price(screen, rows):
     assert len(found.sales) == 600
 
 
-def test_the_usual_price_is_that_of_zipcode_and_grade(screen, rows):
-    # A tenth of the county's grade 12 homes' price is no outlier among grade 4 homes.
-    for row in rows:
-        if row["zipcode"] == "98038":
-            row["price"] = max(row["price"] // 9, 1000)
-    found = screen(rows)
-    assert [x for x in found.told if x.verdict == "refused"] == []
+@pytest.mark.parametrize(
+    "dear",
+    [{"zipcode": "98038"}, {"zipcode": "98038", "grade": 8}],
+    ids=["zipcode", "zipcode-and-grade"],
+)
+def test_the_usual_price_is_that_of_zipcode_and_grade(screen, rows, dear):
+    changed = [row for row in rows if dear.items() <= row.items()]
+    assert len(changed) >= 20
+    for row in changed:
+        row["price"] *= 9
+    assert [x for x in screen(rows).told if x.verdict == "refused"] == []
+    # It is absurd where it is the only one; so much dearer than the usual is no chance.
+    for row in changed[1:]:
+        row["price"] //= 9
+    changed[0]["price"] *= 2
+    (told,) = [x for x in screen(rows).told if x.verdict == "refused"]
+    assert told.line == rows.index(changed[0]) + 2
 
 
 # --- the file as a whole --------------------------------------------------------------

@@ -10,9 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add two columns, which no row is rewritten for, and a table."""
+    """Add three columns, which no row is rewritten for, and a table."""
     op.add_column("predictions", sa.Column("experiment", sa.String(130)))
     op.add_column("predictions", sa.Column("arm", sa.String(16)))
+    op.add_column("predictions", sa.Column("client", sa.String(16)))
     op.create_table(
         "shadow_valuations",
         sa.Column("prediction_id", sa.String(36), nullable=False),
@@ -32,5 +33,6 @@ def downgrade() -> None:
     """Drop them."""
     op.drop_table("shadow_valuations")
     # Not in a batch, which would copy the table below the outcomes that refer to it.
+    op.drop_column("predictions", "client")
     op.drop_column("predictions", "arm")
     op.drop_column("predictions", "experiment")
