@@ -57,7 +57,9 @@ def test_the_newest_migration_can_be_taken_back_with_rows_in_the_tables(database
     database.run(lambda c: command.downgrade(schema.config(c), "0001"), 30)
     assert "shadow_valuations" not in tables(database)
     columns = database.run(lambda c: inspect(c).get_columns("predictions"))
-    assert {"arm", "client", "experiment"}.isdisjoint(column["name"] for column in columns)
+    assert {"arm", "client", "experiment"}.isdisjoint(
+        column["name"] for column in columns
+    )
     assert database.run(schema.upgrade, 30) == ("0001", schema.head())
     count = select(func.count()).select_from(metadata.tables["outcomes"])
     assert database.run(lambda connection: connection.scalar(count)) == 2

@@ -8,7 +8,6 @@ import time
 from uuid import UUID
 
 import pytest
-from flask import g, request
 from prometheus_client import REGISTRY
 from sqlalchemy import select
 
@@ -16,6 +15,7 @@ from housing_app import background, create_app, journal, traffic
 from housing_app.config import ConfigError
 from housing_app.database.tables import predictions, shadow_valuations
 from housing_app.journal import segment as segments
+from housing_app.valuation import predictor
 from housing_app.valuation.features import NAMES
 
 SECRET = "a-secret-of-the-tests-0123456789-abc"  # pragma: allowlist secret
@@ -150,21 +150,22 @@ def test_the_subject_of_the_token_is_recorded(made, home):
     assert token not in spool(app).folder.joinpath("drain.state").name
 
 
-def test_the_arm_that_the_traffic_names_is_recorded(made, home):
+def test_the_arm_of_an_experiment_is_recorded_and_who_it_was(made, slots, home):
+    roles = slots["full"]
+    predictor.install("full", roles | {"challenger": roles["fallback"]}, 0.5)
     app = made()
-
-    @app.before_request
-    def choose():
-        if "X-Client-Id" in request.headers:
-            g.arm = ("catboost-full-1/lightgbm-full-2", "challenger")
-
     client = app.test_client()
     client.post("/v1/predict", json=home)
-    client.post("/v1/predict", json=home, headers={"X-Client-Id": "c"})
-    assert [(row.experiment, row.arm) for row in rows(app)] == [
-        (None, None),
-        ("catboost-full-1/lightgbm-full-2", "challenger"),
-    ]
+    for name in "abcdefgh":
+        client.post("/v1/predict", json=home, headers={"X-Client-Id": name})
+    found = rows(app)
+    first, *others = [(row.experiment, row.arm, row.client) for row in found]
+    assert first == (None, None, None)
+    champion, challenger = (roles[r].manifest.id for r in ("champion", "fallback"))
+    assert {one for one, _, _ in others} == {f"{champion}/{challenger}"}
+    assert {arm for _, arm, _ in others} == {"champion", "challenger"}
+    assert len({who for _, _, who in others}) == 8
+    assert [row.arm for row in found[1:]] == [row.variant for row in found[1:]]
 
 
 def test_what_a_shadow_says_is_recorded_without_a_request(made):
