@@ -15,6 +15,7 @@ from housing_app import (
     config,
     database,
     demographics_sql,
+    drift,
     errors,
     extensions,
     headers,
@@ -58,6 +59,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     journal.init_app(app)
     cache.init_app(app)
     outcomes.init_app(app)
+    drift.init_app(app)
     extensions.exporter.init_app(app)
     model_store.init_app(app)
     app.register_blueprint(ops.blueprint)

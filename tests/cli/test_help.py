@@ -7,6 +7,7 @@ from housing_app.cli import (
     backup,
     database,
     demographics,
+    drift,
     journal,
     model,
     openapi,
@@ -30,6 +31,7 @@ COMMANDS = [
         database.group,
         backup.group,
         demographics.group,
+        drift.group,
         journal.group,
         openapi.command,
         outcomes.group,
@@ -54,8 +56,8 @@ def test_a_command_has_help(run, path, command):
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
     services = {"config", "health", "info", "openapi", "token", "value"}
-    ours = {"backup", "db", "demographics", "journal", "model", "outcomes", "store"}
-    assert tops == ours | services
+    ours = {"backup", "db", "demographics", "drift", "journal", "model", "outcomes"}
+    assert tops == ours | services | {"store"}
     assert tops <= set(app.cli.commands)
 
 
