@@ -7,6 +7,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from housing_app import config, metrics
 from housing_app.config import ROOT
 from housing_app.errors import PROBLEMS
+from housing_app.training import drift_report
 from housing_app.valuation import features
 
 
@@ -69,6 +70,10 @@ def problems() -> str:
     return table(("Type", "Status", "Title", "When", "What to do"), *rows)
 
 
+def thresholds() -> str:
+    return drift_report.thresholds().markdown()
+
+
 BLOCKS = {
     ("README.md", "accuracy"): doc_accuracy.accuracy_in_short,
     ("docs/accuracy.md", "accuracy"): doc_accuracy.accuracy,
@@ -85,6 +90,7 @@ BLOCKS = {
     ("docs/accuracy.md", "splits"): doc_accuracy.splits,
     ("docs/api.md", "fields"): fields,
     ("docs/api.md", "problems"): problems,
+    ("docs/drift.md", "thresholds"): thresholds,
     ("docs/operations.md", "metrics"): metric_table,
     ("docs/settings.md", "settings"): settings,
 }

@@ -192,12 +192,12 @@ def _moved(
         return
     now = distributions.counted(known, usual.edges)
     bins = distributions.bins(usual, now)
-    shown[name] = {
-        "edges": bins.edges.tolist(),
-        "usual": _shares(bins.usual),
-        "now": _shares(bins.now),
-    }
     if psi := distributions.psi(bins):
+        shown[name] = {
+            "edges": bins.edges.tolist(),
+            "usual": _shares(bins.usual),
+            "now": _shares(bins.now),
+        }
         above = max(0.0, psi.value - psi.usual)
         yield _Found("psi", name, len(known), psi.value, psi.usual, above, psi.p)
     if ks := distributions.ks(usual, now):

@@ -15,7 +15,14 @@ from housing_app.valuation.predictor import Predictor
 
 
 def of(model: Predictor, sales: Sales, demographics: Demographics) -> dict[str, Any]:
-    """Return the drift reference of a model and the sales it learned from.
+    """Return the drift reference of a model and the sales it learned from."""
+    asked = [f.name for f in features.slot_features(evaluate.slot_of(model))]
+    answered = answers(model, sales, demographics)
+    return of_answers(answered, asked, model.manifest.zipcodes)
+
+
+def answers(model: Predictor, sales: Sales, demographics: Demographics) -> Asked:
+    """Return the homes of sales as requests that name no date have them answered.
 
     Prices are the model's own valuations, at the date it values homes at: valuations
     vary less than what is paid, and sale dates are spread over a year. So live prices
@@ -28,8 +35,7 @@ def of(model: Predictor, sales: Sales, demographics: Demographics) -> dict[str, 
     homes = Homes(values, sales.homes.zipcodes, days)
     found = model.value(homes, demographics.join(homes.zipcodes, model.demographics))
     codes = [[warning["code"] for warning in one] for one in found.warnings]
-    answered = Asked(values, homes.zipcodes, found.prices, codes)
-    return of_answers(answered, asked, model.manifest.zipcodes)
+    return Asked(values, homes.zipcodes, found.prices, codes)
 
 
 def of_answers(

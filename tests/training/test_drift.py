@@ -48,28 +48,22 @@ def manifest(pair):
 @pytest.fixture(scope="module")
 def answered(pair, sales, shipped_demographics):
     """The training homes, as the model answers."""
-    return answers(pair[0], sales.homes, shipped_demographics)
+    return drift_reference.answers(pair[0], sales, shipped_demographics)
 
 
-def answers(model, homes, demographics):
-    day = float(model.valuation_date.toordinal())
-    homes = homes._replace(days=np.full(len(homes.values), day))
-    joined = demographics.join(homes.zipcodes, model.demographics)
-    found = model.value(homes, joined)
-    codes = [[warning["code"] for warning in one] for one in found.warnings]
-    return Asked(homes.values, homes.zipcodes, found.prices, codes)
+def taken(whole, rows):
+    return Asked(
+        whole.values[rows],
+        [whole.zipcodes[i] for i in rows],
+        whole.prices[rows],
+        [whole.warnings[i] for i in rows],
+    )
 
 
 def drawn(whole, n, rng, positions=None):
     """Return random homes of all, or of those at some positions."""
     every = np.arange(len(whole.prices)) if positions is None else positions
-    chosen = rng.choice(every, n)
-    return Asked(
-        whole.values[chosen],
-        [whole.zipcodes[i] for i in chosen],
-        whole.prices[chosen],
-        [whole.warnings[i] for i in chosen],
-    )
+    return taken(whole, rng.choice(every, n))
 
 
 @pytest.fixture
@@ -337,23 +331,20 @@ def test_without_drift_hardly_any_report_warns(
     """
     monkeypatch.setattr(significance, "DRAWS", 200)  # no verdict rests on them
     model = loading.load(MODEL / FULL)
-    whole = answers(model, county.homes, shipped_demographics)
+    whole = drift_reference.answers(model, county, shipped_demographics)
     rng = np.random.default_rng(2026)
     shuffled = rng.permutation(len(whole.prices))
     known, others = np.array_split(shuffled, 2)
     assert min(len(known), len(others)) > 9_000
-    learned = Asked(
-        whole.values[known],
-        [whole.zipcodes[i] for i in known],
-        whole.prices[known],
-        [whole.warnings[i] for i in known],
-    )
+    learned = taken(whole, known)
     area = model.manifest.zipcodes
     reference = drift_reference.of_answers(learned, features.NAMES, area)
     manifest = replace(with_accuracy(model.manifest), reference=reference)
     verdicts, chances = [], []
     for number in range(REPORTS):
-        homes = drawn(whole, (200, 500, 2_000)[number % 3], rng, others)
+        # Without replacement, as two samples of one county would be.
+        n = (200, 500, 2_000)[number % 3]
+        homes = taken(whole, rng.choice(others, n, replace=False))
         outcomes = sold(rng.choice(ERRORS, drift.LEAST_OUTCOMES))
         found = drift.report(manifest, "full", homes, outcomes)
         made = [one["p"] for one in found["checks"] if one["value"] is not None]

@@ -9,12 +9,13 @@ import pytest
 
 from housing_app.training import drift, drift_report, evaluate, plots
 from housing_app.training.drift import Asked, Sold
+from housing_app.valuation import features
 
 
 def made(model, sales, demographics, grade=0.0, n=400, outcomes=400):
     """Return a report on homes of the sales, their grade so much higher."""
     values = sales.homes.values[:n].copy()
-    values[:, 8] += grade
+    values[:, features.POSITION["grade"]] += grade
     rng = np.random.default_rng(3)
     prices, _, _ = evaluate.predict(
         model, sales.where(np.arange(len(sales)) < n), demographics
@@ -64,7 +65,7 @@ def test_what_moved_comes_first(moved):
     table, *_ = drift_report.of_report(moved)
     assert table.rows[0][:2] == ("grade", "alarm")
     names = [row[0] for row in table.rows]
-    assert sorted(names) == sorted(moved["distributions"] | {"zipcode": 0, "price": 0})
+    assert sorted(names) == sorted([*features.NAMES, "zipcode", "price"])
 
 
 def test_figures_of_a_table_are_those_of_the_report(moved):
