@@ -19,7 +19,9 @@ from tqdm import tqdm
 from housing_app import demographics
 from housing_app.config import ROOT
 from housing_app.training import dataset, drift, drift_reference, significance
-from housing_app.training.drift import Asked, Sold
+from housing_app.training.drift import Asked
+from housing_app.training.drift_checks import Sold
+from housing_app.training.drift_thresholds import FALSE_ALARMS
 from housing_app.valuation import features, loading, ratios
 from housing_app.valuation.artifacts import Manifest
 
@@ -83,7 +85,7 @@ def false_alarms(manifest: Manifest, whole: Asked, reports: int) -> None:
             )
             made = [one["p"] for one in found["checks"] if one["value"] is not None]
             verdicts[found["verdict"]] += 1
-            unlikely += min(made) * len(made) <= drift.FALSE_ALARMS
+            unlikely += min(made) * len(made) <= FALSE_ALARMS
         warn = reports - verdicts["quiet"]
         alarm = verdicts["alarm"]
         cells = (f"{n:,}", f"{reports:,}", len(made), warn, alarm, unlikely)

@@ -12,7 +12,8 @@ from sqlalchemy.sql import ColumnElement
 
 from housing_app.database import Database
 from housing_app.database.tables import outcomes, predictions
-from housing_app.training.drift import Asked, Period, Sold
+from housing_app.training.drift import Asked, Period
+from housing_app.training.drift_checks import Sold
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.features import NAMES
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 from html import escape
 
 from housing_app.training import plots, report
-from housing_app.training.drift import (
+from housing_app.training.drift import Report
+from housing_app.training.drift_thresholds import (
     ALARM,
     FALSE_ALARMS,
     LEAST_HOMES,
@@ -13,7 +14,6 @@ from housing_app.training.drift import (
     THRESHOLDS,
     TOO_FEW,
     WARNING,
-    Report,
 )
 from housing_app.training.tables import Row, Table, percent
 
@@ -99,11 +99,11 @@ def _codes(found: Report) -> Iterator[Table]:
 def thresholds() -> Table:
     """Return the thresholds, as the documents have them."""
     rows = [
-        (f"`{one.check}`", one.moved, f"{one.warning:g}", f"{one.alarm:g}", one.why)
+        (f"`{one.check}`", one.moved, one.why, f"{one.warning:g}", f"{one.alarm:g}")
         for one in THRESHOLDS.values()
     ]
-    head = ("Check", "What moved", "Warning", "Alarm", "Why")
-    return Table("Thresholds", head, rows, words=2)
+    head = ("Check", "What moved", "Why", "Warning", "Alarm")
+    return Table("Thresholds", head, rows, words=3)
 
 
 # --- the whole ------------------------------------------------------------------------

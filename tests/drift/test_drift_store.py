@@ -13,7 +13,7 @@ from housing_app import create_app
 from housing_app.database import Database, StoreDown
 from housing_app.drift import gauges, store
 from housing_app.drift.gauges import LEVELS, Newest
-from housing_app.training import drift
+from housing_app.training.drift_thresholds import ALARM, QUIET, TOO_FEW, WARNING
 
 LATER = AT + timedelta(days=1)
 
@@ -74,7 +74,7 @@ def test_what_the_next_report_does_not_tell_becomes_nan(save, newest):
 
 
 def test_every_verdict_has_a_number():
-    verdicts = {drift.QUIET, drift.WARNING, drift.ALARM, drift.TOO_FEW}
+    verdicts = {QUIET, WARNING, ALARM, TOO_FEW}
     assert set(LEVELS) == verdicts
     assert len(set(LEVELS.values())) == len(verdicts)
 

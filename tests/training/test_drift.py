@@ -9,7 +9,16 @@ import pytest
 from served import FULL, MODEL, SHIPPED
 
 from housing_app.training import dataset, drift, drift_reference, significance
-from housing_app.training.drift import Asked, Sold
+from housing_app.training.drift import Asked
+from housing_app.training.drift_checks import Sold
+from housing_app.training.drift_thresholds import (
+    ALARM,
+    FALSE_ALARMS,
+    LEAST_HOMES,
+    LEAST_OUTCOMES,
+    THRESHOLDS,
+    WARNING,
+)
 from housing_app.valuation import features, loading, ratios
 from housing_app.valuation.errors import ArtifactError
 
@@ -76,7 +85,7 @@ def loud(report):
     return {
         (one["check"], one["field"]): one["level"]
         for one in report["checks"]
-        if one["level"] in (drift.WARNING, drift.ALARM)
+        if one["level"] in (WARNING, ALARM)
     }
 
 
@@ -94,17 +103,17 @@ def test_homes_of_training_are_quiet(manifest, asked):
     assert loud(found) == {}
     assert found["verdict"] == "quiet"
     assert (found["homes"], found["outcomes"]) == (HOMES, OUTCOMES)
-    assert {one["check"] for one in found["checks"]} == set(drift.THRESHOLDS)
+    assert {one["check"] for one in found["checks"]} == set(THRESHOLDS)
 
 
 def test_too_few_homes_are_not_quiet(manifest, answered):
     rng = np.random.default_rng(1)
-    few = drawn(answered, drift.LEAST_HOMES - 1, rng)
+    few = drawn(answered, LEAST_HOMES - 1, rng)
     found = report(manifest, few)
     assert found["verdict"] == "too few"
     assert {one["level"] for one in found["checks"]} == {"too few"}
     assert report(manifest, drawn(answered, 0, rng))["verdict"] == "too few"
-    enough = drawn(answered, drift.LEAST_HOMES, rng)
+    enough = drawn(answered, LEAST_HOMES, rng)
     assert report(manifest, enough)["verdict"] == "quiet"
 
 
@@ -125,14 +134,14 @@ def test_what_few_homes_may_do_by_chance_is_quiet(manifest, answered):
         for one in report(manifest, few)["checks"]
         if (one["check"], one["field"]) == ("missing", "sqft_lot15")
     )
-    assert missing["moved"] > drift.THRESHOLDS["missing"].warning
+    assert missing["moved"] > THRESHOLDS["missing"].warning
     assert missing["level"] == "warning", "6 % of homes are no chance where none lacked"
     few.values[:6, features.POSITION["sqft_lot15"]] = 7_000
     assert ("missing", "sqft_lot15") not in loud(report(manifest, few))
 
 
 def test_fewer_than_a_hundred_sales_say_nothing_of_accuracy(manifest, asked):
-    awful = np.full(drift.LEAST_OUTCOMES - 1, 2.0)
+    awful = np.full(LEAST_OUTCOMES - 1, 2.0)
     found = report(manifest, asked, sold(awful))
     levels = {one["check"]: one["level"] for one in found["checks"] if not one["field"]}
     assert levels == dict.fromkeys(
@@ -345,7 +354,7 @@ def test_without_drift_hardly_any_report_warns(
         # Without replacement, as two samples of one county would be.
         n = (200, 500, 2_000)[number % 3]
         homes = taken(whole, rng.choice(others, n, replace=False))
-        outcomes = sold(rng.choice(ERRORS, drift.LEAST_OUTCOMES))
+        outcomes = sold(rng.choice(ERRORS, LEAST_OUTCOMES))
         found = drift.report(manifest, "full", homes, outcomes)
         made = [one["p"] for one in found["checks"] if one["value"] is not None]
         assert len(made) > 50
@@ -354,7 +363,7 @@ def test_without_drift_hardly_any_report_warns(
     assert len(verdicts) == REPORTS == 240
     assert verdicts.count("quiet") >= REPORTS - 2
     # By chance alone, whether or not the move would matter.
-    unlikely = sum(chance <= drift.FALSE_ALARMS for chance in chances)
+    unlikely = sum(chance <= FALSE_ALARMS for chance in chances)
     assert unlikely <= 6
 
 
