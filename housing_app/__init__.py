@@ -28,6 +28,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> "Flask":
         config,
         database,
         demographics_sql,
+        drift,
         errors,
         extensions,
         headers,
@@ -64,6 +65,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> "Flask":
     cache.init_app(app)
     outcomes.init_app(app)
     traffic.init_app(app, journal.record_shadow)
+    drift.init_app(app)
     extensions.exporter.init_app(app)
     model_store.init_app(app)
     app.register_blueprint(ops.blueprint)

@@ -167,6 +167,55 @@ live_coverage = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+drift_level = Gauge(
+    "drift_level",
+    "The newest drift report: 0 quiet, 1 warning, 2 alarm, -1 too few homes.",
+    ["slot", "model", "version"],
+    multiprocess_mode="mostrecent",
+)
+drift_homes = Gauge(
+    "drift_homes",
+    "Homes in the newest drift report.",
+    ["slot"],
+    multiprocess_mode="mostrecent",
+)
+drift_report_seconds = Gauge(
+    "drift_report_timestamp_seconds",
+    "Unix time at which the newest drift report was made.",
+    ["slot"],
+    multiprocess_mode="mostrecent",
+)
+drift_psi = Gauge(
+    "drift_psi",
+    "Population stability index of a field, the zipcode or the price.",
+    ["slot", "field"],
+    multiprocess_mode="mostrecent",
+)
+drift_ks = Gauge(
+    "drift_ks",
+    "Kolmogorov-Smirnov distance of the same.",
+    ["slot", "field"],
+    multiprocess_mode="mostrecent",
+)
+drift_missing = Gauge(
+    "drift_missing",
+    "Share of homes without a field.",
+    ["slot", "field"],
+    multiprocess_mode="mostrecent",
+)
+drift_unseen_zipcodes = Gauge(
+    "drift_unseen_zipcodes",
+    "Share of homes in zipcodes that were not learned from.",
+    ["slot"],
+    multiprocess_mode="mostrecent",
+)
+drift_warnings = Gauge(
+    "drift_warnings",
+    "Share of answers with a warning.",
+    ["slot"],
+    multiprocess_mode="mostrecent",
+)
+
 
 @cache
 def labelled(metric: Any, *labels: object) -> Any:

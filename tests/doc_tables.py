@@ -7,7 +7,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from housing_app import config, metrics
 from housing_app.config import ROOT
 from housing_app.errors import PROBLEMS
-from housing_app.training import criteria
+from housing_app.training import criteria, drift_report
 from housing_app.valuation import features
 
 
@@ -78,6 +78,10 @@ def gates() -> str:
     return table(("Criterion", "Passes", "Why", "May be unjudged"), *rows)
 
 
+def thresholds() -> str:
+    return drift_report.thresholds().markdown()
+
+
 BLOCKS = {
     ("README.md", "accuracy"): doc_accuracy.accuracy_in_short,
     ("docs/accuracy.md", "accuracy"): doc_accuracy.accuracy,
@@ -95,6 +99,7 @@ BLOCKS = {
     ("docs/api.md", "fields"): fields,
     ("docs/api.md", "problems"): problems,
     ("docs/gates.md", "gates"): gates,
+    ("docs/drift.md", "thresholds"): thresholds,
     ("docs/operations.md", "metrics"): metric_table,
     ("docs/settings.md", "settings"): settings,
 }

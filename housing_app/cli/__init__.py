@@ -6,6 +6,7 @@ from housing_app.cli import (
     backup,
     database,
     demographics,
+    drift,
     experiment,
     gate,
     journal,
@@ -32,6 +33,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(database.group)
     app.cli.add_command(demographics.group)
     app.cli.add_command(experiment.group)
+    app.cli.add_command(drift.group)
     app.cli.add_command(journal.group)
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)

@@ -115,6 +115,19 @@ demographics_versions = Table(
     Column("source", String(255), nullable=False),  # the file's name
 )
 
+# Drift reports that were kept; the newest of each slot is shown as metrics.
+drift_reports = Table(
+    "drift_reports",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("slot", String(16), nullable=False),
+    Column("report", JSON, nullable=False),
+    Index(None, "slot", "at"),
+)
+
 
 def insert_new(connection: Connection, table: Table) -> Any:
     """Return an INSERT that leaves rows alone whose key is there already."""

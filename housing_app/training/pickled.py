@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skops import io as skops_io
 
 from housing_app.demographics import Demographics
-from housing_app.training import dataset, evaluate
+from housing_app.training import dataset, drift_reference, evaluate
 from housing_app.training.dataset import Sales
 from housing_app.training.recipes import Recipe, learn
 from housing_app.training.train import (
@@ -89,10 +89,16 @@ def convert(
     ]
     try:
         golden = with_golden(final, examples, demographics)
+        reference = drift_reference.of(final, sales, demographics)
     except ArithmeticError:
         text = f"{pickled}: gives an example home a price that is no positive number"
         raise ArtifactError(text) from None
-    return replace(final.manifest, metrics=metrics, golden=golden), files, notes
+    told: dict[str, Any] = {
+        "metrics": metrics,
+        "golden": golden,
+        "reference": reference,
+    }
+    return replace(final.manifest, **told), files, notes
 
 
 def _unpickle(path: Path) -> Any:

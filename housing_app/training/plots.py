@@ -27,14 +27,8 @@ Plot = tuple[str, str]  # SVG, and what it shows in words
 
 
 def of_report(report: Figures) -> dict[str, Plot]:
-    """Return the plots by name; a manifest's figures lack the cells of one."""
-    try:
-        # Deferred: 1 s to load, and only these plots need it (extra `report`).
-        import matplotlib as mpl
-    except ImportError:
-        raise SalesError(
-            "matplotlib is not installed: pip install matplotlib"
-        ) from None
+    """Return the plots by name."""
+    mpl = _matplotlib()
     deciles = [(str(row["decile"]), row) for row in report["by_decile"]]
     missing = sorted(report["by_missing"].items(), key=lambda pair: int(pair[0]))
     with mpl.rc_context(_SETTINGS):
@@ -49,6 +43,28 @@ def of_report(report: Figures) -> dict[str, Plot]:
         if report["by_zipcode"]:
             found["zipcodes"] = (_map(report), "Map of the median error by zipcode")
     return found
+
+
+def of_drift(report: Figures) -> dict[str, Plot]:
+    """Return the plots of a drift report by name; none where it saw too few homes."""
+    mpl = _matplotlib()
+    shown = report["distributions"]
+    if not shown:
+        return {}
+    with mpl.rc_context(_SETTINGS):
+        words = "Share of the homes in each bin, usually and now"
+        return {"distributions": (_beside(shown), words)}
+
+
+def _matplotlib() -> Any:
+    try:
+        # Deferred: 1 s to load, and only these plots need it (extra `report`).
+        import matplotlib as mpl
+    except ImportError:
+        raise SalesError(
+            "matplotlib is not installed: pip install matplotlib"
+        ) from None
+    return mpl
 
 
 def _figure(width: float, height: float, panels: int = 1) -> tuple[Any, Any]:
@@ -152,6 +168,33 @@ def _map(report: Figures) -> str:
         axes.set_aspect(1 / np.cos(np.radians(lat.mean())))
     axes.set(xlabel="Longitude", ylabel="Latitude")
     return _svg(figure)
+
+
+def _beside(shown: Figures) -> str:
+    """Draw each column's bins, usual beside now; bins of few homes are left empty."""
+    from matplotlib.figure import Figure
+
+    across = 3
+    down = -(-len(shown) // across)
+    figure = Figure(figsize=(9, 2.2 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, (name, found) in zip(panels, shown.items(), strict=False):
+        places = np.arange(len(found["usual"]))
+        for key, side, colour in (("usual", -0.2, _GREY), ("now", 0.2, _BLUE)):
+            heights = [100 * (share or 0) for share in found[key]]
+            axes.bar(places + side, heights, 0.4, color=colour, label=key)
+        axes.set_title(name, fontsize=10)
+        axes.set_xticks(places[:-1] + 0.5, [_tick(name, x) for x in found["edges"]])
+        axes.tick_params("x", rotation=90, labelsize=7)
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    figure.supylabel("Percent of the homes", fontsize=10)
+    _legend(figure, panels[0])
+    return _svg(figure)
+
+
+def _tick(name: str, edge: float) -> str:
+    return _dollars(round(float(np.exp(edge)), -3)) if name == "price" else f"{edge:g}"
 
 
 def _legend(figure: Any, axes: Any) -> None:

@@ -116,13 +116,17 @@ def html(report: Figures) -> str:
         banner = f'<p class="warning"><b>Not out of sample.</b> {escape(told)}</p>'
     drawn = plots.of_report(report)
     sections = "\n".join(
-        f"<section>\n{_image(drawn.get(table.plot))}{table.html()}\n</section>"
+        f"<section>\n{image(drawn.get(table.plot))}{table.html()}\n</section>"
         for table in tables.of_report(report)
     )
-    title = escape(f"{report['model']}: evaluation")
+    return page(f"{report['model']}: evaluation", _subject(report), banner, sections)
+
+
+def page(title: str, subject: str, banner: str, sections: str) -> str:
+    """Return a page that needs no other file; banner and sections are HTML."""
     return _PAGE.format(
-        title=title,
-        subject=escape(_subject(report)),
+        title=escape(title),
+        subject=escape(subject),
         banner=banner,
         sections=sections,
     )
@@ -138,7 +142,8 @@ def _subject(report: Figures) -> str:
     )
 
 
-def _image(drawn: tuple[str, str] | None) -> str:
+def image(drawn: tuple[str, str] | None) -> str:
+    """Return a plot as part of a page."""
     if drawn is None:
         return ""
     svg, words = drawn

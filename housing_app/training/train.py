@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from housing_app.demographics import Demographics
-from housing_app.training import dataset, evaluate, significance
+from housing_app.training import dataset, drift_reference, evaluate, significance
 from housing_app.training.dataset import Mask, Sales
 from housing_app.training.evaluate import Figures, Judged
 from housing_app.training.fit import fit, ticks
@@ -282,8 +282,13 @@ def train_and_judge(
         metrics["reference_split"] = trainer.accuracy(final, ~shipped)
     final = calibrated(final, latest)
     golden = with_golden(final, examples, demographics)
-    manifest = replace(final.manifest, metrics=metrics, golden=golden)
-    return Trained(manifest, files, judged)
+    reference = drift_reference.of(final, sales.where(shipped), demographics)
+    told: dict[str, Any] = {
+        "metrics": metrics,
+        "golden": golden,
+        "reference": reference,
+    }
+    return Trained(replace(final.manifest, **told), files, judged)
 
 
 def _ranges(sales: Sales) -> dict[str, list[float]]:

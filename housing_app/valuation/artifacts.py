@@ -51,6 +51,8 @@ class Manifest:
     metrics: dict[str, Any]
     libraries: dict[str, str]
     golden: list[dict[str, Any]] = field(default_factory=list)
+    # What training homes are like, to tell drift from; {} where that is not known.
+    reference: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -117,7 +119,7 @@ def npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
 def read_manifest(directory: Path) -> Manifest:
     """Read a manifest and check that it is one."""
     path = directory / MANIFEST
-    stored = read_json(path)
+    stored = {"reference": {}} | read_json(path)  # older ones have none
     expected = {f.name for f in fields(Manifest)}
     if missing := expected - stored.keys():
         raise ArtifactError(f"{path}: {', '.join(sorted(missing))} missing; {CURE}")
@@ -148,6 +150,7 @@ _TEXT, _NUMBER, _COUNT = {"type": "string"}, {"type": "number"}, {"type": "integ
 _DATE = {"type": "string", "format": "date"}
 _PAIR = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
 _LIST = {"type": "array"}
+_NUMBERS = _LIST | {"items": _NUMBER}
 # What the rest of the program counts on.
 _SCHEMA = _object(
     name=_TEXT,
@@ -183,6 +186,14 @@ _SCHEMA = _object(
         "items": _object(
             home={"type": "object"}, day=_NUMBER, demographics=_LIST, expected=_LIST
         ),
+    },
+    reference={
+        "type": "object",
+        "properties": {
+            "rows": _COUNT,
+            "columns": _each(_object(edges=_NUMBERS, counts=_NUMBERS, missing=_COUNT)),
+            "warnings": _each(_COUNT),
+        },
     },
     files={
         "type": "object",

@@ -334,6 +334,7 @@ def test_a_database_with_this_schema_and_no_rows_will_do(small, empty):
 
 
 def test_a_backup_of_another_schema_names_its_release(small, file, empty):
+
     def change(member, content):
         found = f'"revision": "{schema.head()}"'.encode()
         assert member.name != "meta.json" or found in content

@@ -7,6 +7,7 @@ from housing_app.cli import (
     backup,
     database,
     demographics,
+    drift,
     experiment,
     journal,
     model,
@@ -32,6 +33,7 @@ COMMANDS = [
         backup.group,
         demographics.group,
         experiment.group,
+        drift.group,
         journal.group,
         openapi.command,
         outcomes.group,
@@ -56,7 +58,7 @@ def test_a_command_has_help(run, path, command):
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
     services = {"config", "health", "info", "openapi", "token", "value"}
-    ours = {"backup", "db", "demographics", "experiment", "journal", "model"}
+    ours = {"backup", "db", "demographics", "drift", "experiment", "journal", "model"}
     ours |= {"outcomes", "store"}
     assert tops == ours | services
     assert tops <= set(app.cli.commands)

@@ -194,6 +194,12 @@ def test_the_metrics_own_up_to_what_they_are(convert):
     assert "may be among those it learned from" in manifest.metrics["note"]
 
 
+def test_drift_is_told_from_the_sales_given(convert, sales):
+    manifest, _, _ = convert(NEIGHBOURS["the reference"])
+    assert manifest.reference["rows"] == len(sales)
+    assert "grade" not in manifest.reference["columns"], "the minimal slot asks not"
+
+
 def test_ranges_are_calibrated_on_the_sales_given(convert):
     tight, _, _ = convert(make_pipeline(RobustScaler(), KNeighborsRegressor(5)))
     loose, _, _ = convert(make_pipeline(RobustScaler(), KNeighborsRegressor(600)))

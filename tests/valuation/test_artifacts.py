@@ -12,6 +12,7 @@ from housing_app.valuation.artifacts import Manifest
 
 SHIPPED = MODEL / FULL
 MEMBERS = sorted(json.loads((SHIPPED / "manifest.json").read_text()))
+OPTIONAL = {"reference"}
 FILES = {"a.npy": b"one", "b.txt": b"two"}
 
 
@@ -64,13 +65,35 @@ def test_a_name_that_is_no_directory_name_is_refused(tmp_path, manifest, refusal
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("member", MEMBERS)
+@pytest.mark.parametrize("member", sorted(set(MEMBERS) - OPTIONAL))
 def test_a_manifest_without_a_member_is_refused(copy, refusal, member):
     directory = copy.artifact(BASELINE)
     copy.edit(directory, **{member: ...})
     text = refusal(artifacts.read_manifest, directory)
     assert f"{directory}/manifest.json" in text
     assert member in text
+
+
+def test_a_manifest_from_before_drift_references_is_taken(copy):
+    directory = copy.artifact(BASELINE)
+    assert artifacts.read_manifest(directory).reference
+    copy.edit(directory, reference=...)
+    assert artifacts.read_manifest(directory).reference == {}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"grade": {"edges": ["7"], "counts": [5, 5], "missing": 0}},
+        {"grade": {"edges": [7], "counts": [5, 5]}},
+        {"grade": []},
+    ],
+)
+def test_a_reference_of_another_form_is_refused(copy, refusal, columns):
+    directory = copy.artifact(BASELINE)
+    copy.edit(directory, reference={"columns": columns})
+    text = refusal(artifacts.read_manifest, directory)
+    assert "reference.columns.grade" in text
 
 
 @pytest.mark.parametrize("member", MEMBERS)

@@ -1,6 +1,7 @@
 """What ships with the repository: honest models, and no single sale in them."""
 
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -115,6 +116,21 @@ def test_no_golden_home_is_a_sale_but_an_example_home(name, example_homes):
     homes = [row["home"] for row in manifest(name)["golden"]]
     nothing = dict.fromkeys(features.NAMES) | {"zipcode": example_homes[0]["zipcode"]}
     assert homes == [*example_homes, nothing]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_number_of_a_drift_reference_stands_for_five_sales(name):
+    stored = manifest(name)
+    reference = stored["reference"]
+    slot = [f.name for f in features.slot_features(stored["slot"])]
+    assert sorted(reference["columns"]) == sorted([*slot, "zipcode", "price"])
+    for column in reference["columns"].values():
+        counts = [*column["counts"], column["missing"]]
+        assert sum(counts) == reference["rows"] == stored["training"]["rows"]
+        assert min(column["counts"]) >= LEAST
+        assert column["missing"] == 0 or column["missing"] >= LEAST
+    assert min(reference["warnings"].values()) >= LEAST
+    assert len(json.dumps(reference, indent=1)) < 40_000
 
 
 # --- how they were judged -------------------------------------------------------------
