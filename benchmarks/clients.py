@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from typing import Any
 from servers import Server
 
 SHOWN = (50, 95, 99)
+# Requests a server was sent so far, by its port. The next turn goes on from there: what
+# was asked in the last one would come from the cache.
+_sent: Counter[int] = Counter()
 # wrk's own numbers are in microseconds; one line of JSON is easier to read than its
 # report.
 _SCRIPT = """
-local bodies, n, i = {{}}, 0, 0
+local bodies, n, i = {{}}, 0, {start}
 local headers = {headers}
 for line in io.lines({file}) do n = n + 1; bodies[n] = line end
 function request()
@@ -87,6 +91,7 @@ def _wrk(
             _SCRIPT.format(
                 headers=f"{{{pairs}}}",
                 file=json.dumps(str(lines)),
+                start=_sent[server.port] % len(bodies),
                 path=json.dumps(server.path + query),
             )
         )
@@ -96,6 +101,7 @@ def _wrk(
     (line,) = [x for x in output.stdout.splitlines() if x.startswith("RESULT ")]
     found = json.loads(line.removeprefix("RESULT "))
     good = found["requests"]
+    _sent[server.port] += good + connections
     shown = {f"p{p}_ms": round(found[f"p{p}"] / 1000, 3) for p in SHOWN}
     return {
         "rate": round(good / found["us"] * 1e6, 1),
@@ -131,8 +137,10 @@ def _threads(
     times: list[float] = []
     errors: list[int] = []
     end = time.perf_counter() + seconds
+    start = _sent[server.port]
 
     def client(number: int) -> None:
+        number += start
         while time.perf_counter() < end:
             began = time.perf_counter()
             good = _ask(server, bodies[number % len(bodies)], query)
@@ -140,6 +148,7 @@ def _threads(
             number += connections
 
     _together(client, connections)
+    _sent[server.port] += len(times) + len(errors) + connections
     return _figures(times, seconds, len(errors)) | {"client": "threads"}
 
 
@@ -180,12 +189,16 @@ def opened(
     errors = 0
     under_way: dict[int, _Exchange] = {}
     began, sent, count = time.perf_counter() + 0.1, 0, int(rate * seconds)
+    first = _sent[server.port]
+    _sent[server.port] += count
     with select.epoll() as poll:
         while sent < count or under_way:
             now = time.perf_counter()
             if sent < count and now >= (due := began + sent / rate):
                 late.append(now - due)
-                one = _Exchange(server.port, requests[sent % len(requests)], due)
+                one = _Exchange(
+                    server.port, requests[(first + sent) % len(requests)], due
+                )
                 under_way[one.socket.fileno()] = one
                 poll.register(one.socket, select.EPOLLOUT)
                 sent += 1

@@ -47,6 +47,14 @@ class Server:
         with urllib.request.urlopen(asked, timeout=timeout) as answer:
             return answer.read()
 
+    def counted(self, name: str) -> float:
+        """Return what /metrics says of a name with its labels, 0 if nothing."""
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line.split()[-1] for line in lines if line.startswith(name)]
+        return float(found[0]) if found else 0.0
+
     def processes(self) -> list[int]:
         """Return the ids of all its processes, the first one's first."""
         found = [self.process.pid]

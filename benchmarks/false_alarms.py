@@ -1,6 +1,6 @@
 """How often drift reports warn for nothing, and which drifts they find.
 
-`PYTHONPATH=. python benchmarks/drift.py --sales FILE --reports 1000`
+`PYTHONPATH=. python benchmarks/false_alarms.py --sales FILE --reports 1000`
 
 Each report without drift has a split of the sales of its own: one half is the
 reference, homes are drawn from the other (without replacement, as two samples of one
