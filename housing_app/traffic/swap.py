@@ -109,6 +109,8 @@ class Follower:
             return
         predictor.install(slot, *new)
         announce(slot, before, new)
+        told = {role: model.manifest.id for role, model in new.roles.items()}
+        log.info("models changed", slot=slot, share=share, **told)
         self._watched.pop(slot, None)
         name = new.roles["champion"].manifest.id
         # Nobody goes back to a model that was left for another one.
@@ -201,7 +203,7 @@ class Follower:
 
 
 def announce(slot: str, before: Installed, after: Installed) -> None:
-    """Tell metrics and the log what a slot has now."""
+    """Tell metrics what a slot has now."""
     for role, model in before.roles.items():
         if after.roles.get(role) is not model:
             found = model.manifest
@@ -209,9 +211,6 @@ def announce(slot: str, before: Installed, after: Installed) -> None:
     for role, model in after.roles.items():
         found = model.manifest
         metrics.model_info.labels(slot, role, found.name, found.version).set(1)
-    if before.roles:
-        names = {role: model.manifest.id for role, model in after.roles.items()}
-        log.info("models changed", slot=slot, share=after.share, **names)
 
 
 def _in_service() -> dict[str, Predictor]:

@@ -35,7 +35,7 @@ def test_training_prints_where_the_model_is_and_how_good(trained, artifact):
     assert lines[1].startswith("out of time")
     assert "MdAPE" in lines[1]
     assert lines[2].startswith("random split")
-    assert str(root / "serving.json") in lines[3]
+    assert f"flask model gate {artifact}" in lines[3]
 
 
 def test_training_again_takes_the_next_version(run_with, models, synthetic_csv):
