@@ -165,6 +165,8 @@ def ours(workers: int = 2, **changes: str) -> Iterator[Server]:
             bearer = {"Authorization": f"Bearer {token}"}
             server = Server(process, port, headers=JSON | bearer)
             wait(server, (ROOT / "examples" / "home.json").read_bytes())
+            while len(server.processes()) <= workers:  # the first one answers sooner
+                time.sleep(0.05)
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
