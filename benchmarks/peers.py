@@ -218,7 +218,7 @@ def measure(
     server: Server, body: Callable[[Home], Any], seconds: float, turns: int
 ) -> dict[str, Any]:
     """Return the best of some turns; the answer of the first one shows what it is."""
-    sent = [json.dumps(body(home)).encode() for home in homes(2_000)]
+    sent = [json.dumps(body(home)).encode() for home in homes(40_000)]
     clients.closed(server, sent, CONNECTIONS, 1)  # warm
     found = [clients.closed(server, sent, CONNECTIONS, seconds) for _ in range(turns)]
     return max(found, key=lambda one: one["rate"])

@@ -35,12 +35,15 @@ def revision(connection: Connection) -> str | None:
 def upgrade(connection: Connection) -> tuple[str | None, str]:
     """Bring a database to this release's schema; return its revision before and after.
 
-    All or nothing: it happens in the caller's transaction.
+    All or nothing: it happens in the caller's transaction. A later release's schema is
+    left as it is: it only adds to this one, so that a release can be taken back.
     """
     if connection.dialect.name == "postgresql":
         # Two that upgrade at once take turns; the lock goes with the transaction.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     before = revision(connection)
+    if before is not None and before > head():
+        return before, before
     if before != head():
         from alembic import command
 

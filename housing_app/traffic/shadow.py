@@ -20,7 +20,7 @@ from housing_app.valuation.features import FloatArray, Homes, Slot
 _WAITING = 64  # requests
 _MOST_HOMES = 100  # of a request: more would keep the next one waiting
 _PAUSE_SECONDS = 0.001  # until an answer has left, and between looks
-_REST = 5  # times as long as a valuation took
+_REST = 20  # times as long as a valuation took: 5 % of the time, at most
 _GET_SECONDS = 0.5
 
 Row = tuple[str, float, float, float]  # prediction's id, price, low, high

@@ -8,7 +8,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, inspect, select, update
 
 from housing_app import create_app
 from housing_app import database as databases
@@ -33,6 +33,15 @@ def test_the_migrations_make_the_tables_of_the_code(database):
         lambda c: compare_metadata(MigrationContext.configure(c), metadata)
     )
     assert differences == []
+
+
+def test_a_later_releases_schema_is_left_as_it_is(database):
+    database.run(schema.upgrade, 30)
+    later = update(schema._VERSIONS).values(version_num="9999")
+    database.run(lambda connection: connection.execute(later))
+    assert database.run(schema.upgrade, 30) == ("9999", "9999")
+    schema.prepare(database)
+    assert database.run(schema.revision) == "9999"
 
 
 def test_upgrading_again_changes_nothing(database):
