@@ -58,7 +58,8 @@ def test_the_gauges_are_those_of_the_newest_report(save, newest):
     assert value("drift_homes", **full) == 321
     assert value("drift_level", **full, model="catboost-full", version="1") == 1
     assert value("drift_report_timestamp_seconds", **full) == AT.timestamp()
-    assert value("drift_psi", **full, field="price") is None
+    untold = value("drift_psi", **full, field="price")
+    assert untold is None or isnan(untold), "another test may have told it once"
 
 
 def test_what_the_next_report_does_not_tell_becomes_nan(save, newest):
