@@ -22,12 +22,12 @@ if _metrics := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
 import structlog  # noqa: E402
 from gunicorn import util as _gunicorn_util  # noqa: E402
 from gunicorn.http import wsgi as _gunicorn_wsgi  # noqa: E402
-from prometheus_client import multiprocess  # noqa: E402
 
 from housing_app import background as _housing_background  # noqa: E402
 from housing_app import config as _housing_config  # noqa: E402
 from housing_app import errors as _housing_errors  # noqa: E402
 from housing_app import logs as _housing_logs  # noqa: E402
+from housing_app import metric_files as _housing_metric_files  # noqa: E402
 from housing_app import traffic as _housing_traffic  # noqa: E402
 
 try:
@@ -131,6 +131,9 @@ def worker_exit(server, worker):  # noqa: ANN001, ANN201
 
 
 def child_exit(server, worker):  # noqa: ANN001, ANN201
-    """Drop the live gauges of a worker that ended."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        multiprocess.mark_process_dead(worker.pid)
+    """Keep what a worker that ended has counted, not its files."""
+    if _metrics:
+        try:
+            _housing_metric_files.merge_dead(_metrics)
+        except OSError as error:  # a full disk must not end the server
+            server.log.error("Metric files are not merged: %s", error)

@@ -1,5 +1,6 @@
 """Flask extensions, created unbound; `create_app` binds them."""
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from flask import request
 from prometheus_flask_exporter import PrometheusMetrics
 
+from housing_app import metric_files
 from housing_app.limits import Limiter
 
 limiter = Limiter()
@@ -23,8 +25,18 @@ def _without_arguments(view: Callable[[], Any]) -> Callable[[], Any]:
     return checked
 
 
-# Serves /metrics, merged over all workers. It observes nothing itself: its default
-# metrics label by raw path, which any client could blow up (see metrics.py).
-exporter = PrometheusMetrics.for_app_factory(
+class _Exporter(PrometheusMetrics):
+    """Serve /metrics, merged over all workers.
+
+    It observes nothing itself: its default metrics label by raw path, which any client
+    could blow up (see metrics.py).
+    """
+
+    def generate_metrics(self, *arguments: Any, **options: Any) -> Any:
+        with metric_files.reading(os.environ.get("PROMETHEUS_MULTIPROC_DIR")):
+            return super().generate_metrics(*arguments, **options)
+
+
+exporter = _Exporter.for_app_factory(
     export_defaults=False, path="/metrics", metrics_decorator=_without_arguments
 )

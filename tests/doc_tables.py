@@ -2,6 +2,7 @@
 
 import doc_accuracy
 import doc_goals
+import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from housing_app import config, metrics
@@ -62,6 +63,17 @@ def metric_table() -> str:
     return table(("Metric", "Labels", "Meaning"), *rows)
 
 
+def alerts() -> str:
+    rows = []
+    for group in yaml.safe_load(read("deploy/prometheus/alerts.yml"))["groups"]:
+        for rule in group["rules"]:
+            link = f"[{rule['alert']}](#{rule['alert'].lower()})"
+            wait = rule.get("for", "–")
+            summary = rule["annotations"]["summary"]
+            rows.append((link, rule["labels"]["severity"], summary, wait))
+    return table(("Alert", "Severity", "What", "For at least"), *rows)
+
+
 def problems() -> str:
     rows = [
         (f"`/problems/{name}`", str(k.status), k.title, k.meaning, k.cure)
@@ -100,6 +112,7 @@ BLOCKS = {
     ("docs/api.md", "problems"): problems,
     ("docs/gates.md", "gates"): gates,
     ("docs/drift.md", "thresholds"): thresholds,
+    ("docs/observability.md", "alerts"): alerts,
     ("docs/operations.md", "metrics"): metric_table,
     ("docs/settings.md", "settings"): settings,
 }
