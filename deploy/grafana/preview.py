@@ -117,13 +117,15 @@ def table(panel: dict[str, Any], source: Source, w: float, _: float) -> str:
         [labels.get(name, f"{value:g}") for name in columns]
         for labels, value in source.now(panel["targets"][0])
     ]
-    wide = (w - 20) / len(columns)
-    drawn = [
-        text(10 + wide * x, 44, name, font_weight="bold")
-        for x, name in enumerate(columns)
-    ]
-    for y, row in enumerate(sorted(rows)[:9]):
-        drawn += [text(10 + wide * x, 64 + 18 * y, cell) for x, cell in enumerate(row)]
+    rows = [columns, *sorted(rows)[:9]]
+    longest = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    drawn = []
+    for y, row in enumerate(rows):
+        x = 10.0
+        for cell, wide in zip(row, longest, strict=True):
+            weight = "normal" if y else "bold"
+            drawn.append(text(x, 44 + 18 * y, cell, 11, font_weight=weight))
+            x += (w - 20) * wide / sum(longest)
     return "".join(drawn)
 
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from housing_app import metrics
 from housing_app.config import ROOT
+from housing_app.model_store import poll
 from housing_app.valuation import features
 from tests.deploy.promql import named
 
@@ -125,10 +126,11 @@ def test_roles_results_stores_and_levels_that_are_asked_for_exist():
     source = "".join(
         path.read_text("utf-8") for path in (ROOT / "housing_app").rglob("*.py")
     )
-    for label in ("role", "result", "store", "slot", "variant"):
+    for label in ("role", "result", "slot", "variant"):
         for value in values(label):
             assert f'"{value}"' in source, f'{label}="{value}"'
-    assert {"cache", "cache writes", "journal"} <= values("store")
+    stores = set(re.findall(r'(?:Breaker|Database)\((?:.*, )?"([a-z ]+)"\)', source))
+    assert values("store") == stores | {poll.NAME}, "each has an alert"
     assert values("level") <= {"0.5", "0.8", "0.9"}
     assert values("job") <= {"housing_app", "housing_app_tls"}
 
