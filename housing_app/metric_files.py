@@ -8,18 +8,18 @@ Here ended processes' files are added up into one of each kind.
 import fcntl
 import os
 import struct
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
 
+from housing_app import files
+
 _SUMS = ("counter", "histogram", "summary")
 _NEWEST = "gauge_mostrecent"
 _OF_LIVING = "gauge_live"  # says nothing of the dead
 _WAIT_SECONDS = 0.5
-_POLL_SECONDS = 0.01
 
 Values = dict[str, tuple[float, float]]  # by metric and labels: value, time it was set
 
@@ -43,8 +43,7 @@ def merge_dead(folder: str) -> bool:
     """
     place = Path(folder)
     with (place / "lock").open("a") as lock:
-        # The kernel lets go of a lock whose holder was killed.
-        if not _locked(lock.fileno()):
+        if not files.locked(lock.fileno(), _WAIT_SECONDS):
             return False
         dead: dict[str, list[Path]] = {}
         for path in place.glob("*_*.db"):
@@ -57,19 +56,6 @@ def merge_dead(folder: str) -> bool:
             elif kind.startswith(_OF_LIVING):
                 _remove(paths)
     return True
-
-
-def _locked(lock: int) -> bool:
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL_SECONDS)
-        else:
-            return True
 
 
 def _lives(process: int) -> bool:

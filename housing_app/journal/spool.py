@@ -7,7 +7,6 @@ drain.lock                            held by the one process that drains
 drain.state                           why the last attempt failed; empty: it did not
 """
 
-import fcntl
 import json
 import os
 import re
@@ -15,9 +14,10 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import NamedTuple
 
+from housing_app import files
 from housing_app.journal.segment import CLOSED, OPEN, Segment, age
 
 _MANY = 32  # complete segments that wait: no need for more, shorter ones
@@ -154,7 +154,7 @@ class Spool:
             yield False
             return
         with file:
-            yield _locked(file.fileno(), monotonic() + seconds)
+            yield files.locked(file.fileno(), seconds)
 
     def note(self, trouble: str) -> None:
         """Tell all processes how the attempt to drain went."""
@@ -213,15 +213,3 @@ def _write(path: Path, content: bytes) -> None:
         os.fchmod(file.fileno(), 0o600)
         file.write(content)
     part.rename(path)
-
-
-def _locked(fd: int, until: float) -> bool:
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if monotonic() >= until:
-                return False
-            sleep(0.02)
-        else:
-            return True

@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
+from housing_app import files
 from housing_app.model_store import pins
 from housing_app.model_store.byte_cache import MOST_BYTES, ByteCache
 from housing_app.model_store.pins import CURE
 from housing_app.model_store.remote import Missing, ModelStoreError, Remote
-from housing_app.registry.changes import alone
 from housing_app.valuation import artifacts
 from housing_app.valuation.artifacts import MANIFEST, Manifest
 from housing_app.valuation.errors import ArtifactError
@@ -160,7 +160,7 @@ def _place(draft: Path, target: Path, old: Path) -> None:
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Let one process at a time change a folder, and clear what dead ones left."""
-    with alone(root):
+    with files.alone(root):
         for left in root.glob(_DRAFT + "*"):
             shutil.rmtree(left, ignore_errors=True)
         yield

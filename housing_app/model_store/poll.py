@@ -4,7 +4,6 @@ By `flask store pull` in a process of its own, since the stores' clients take a 
 and 100 MB; by one worker of a machine at a time.
 """
 
-import fcntl
 import os
 import subprocess  # nosec B404 - runs our own command
 import sys
@@ -12,9 +11,10 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from housing_app import checks, metrics
+from housing_app import checks, files, metrics
 from housing_app.casts import ROOT
 from housing_app.logs import log
+from housing_app.registry import trial
 
 NAME = "model store"
 _LOCK = ".poll"
@@ -28,9 +28,7 @@ def look(folder: Path, seconds: int, state: dict[str, Any]) -> None:
     What is fetched changes serving.json last, which the workers follow.
     """
     with (folder / _LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not files.locked(lock.fileno()):
             return
         if time() - os.fstat(lock.fileno()).st_mtime < seconds / 2:
             return
@@ -49,12 +47,10 @@ def look(folder: Path, seconds: int, state: dict[str, Any]) -> None:
 
 def _pull() -> str | None:
     """Run the command; return why it failed."""
-    # It is no worker: it shall not count among them.
-    environ = {k: v for k, v in os.environ.items() if k != "PROMETHEUS_MULTIPROC_DIR"}
     try:
         done = subprocess.run(  # noqa: S603  # nosec B603 - no shell, no input
             _COMMAND,
-            env=environ,
+            env=trial.environ(),
             cwd=ROOT,
             capture_output=True,
             text=True,

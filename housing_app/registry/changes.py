@@ -5,16 +5,15 @@ after, and what the models' manifests say of their accuracy. A line without its 
 (the program ended in between) is later than serving.json's own `changed`, and ignored.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from housing_app import files
 from housing_app.registry import gates
 from housing_app.valuation import artifacts, loading, serving
 from housing_app.valuation.artifacts import Manifest
@@ -22,7 +21,6 @@ from housing_app.valuation.errors import ArtifactError, ValuationError
 from housing_app.valuation.serving import CHANGED, SERVING, SHARE
 
 HISTORY = "history.jsonl"
-_LOCK = ".lock"
 _FIGURES = ("n", "mdape", "ppe10", "ppe20", "bias")
 
 Roles = dict[str, Any]  # of a slot, as serving.json has them: with the share
@@ -54,14 +52,6 @@ class Author:
     who: str
     why: str
     now: datetime
-
-
-@contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Let one process at a time change a folder of models."""
-    with (root / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def promote(
@@ -191,7 +181,7 @@ def _changed(
     if is_forced and not author.why.strip():
         raise RegistryError("what is forced needs a reason: say --why")
     path = root / SERVING
-    with alone(root):
+    with files.alone(root):
         stored = artifacts.read_json(path)
         serving.checked(stored, path)
         before = stored[slot]
@@ -213,7 +203,7 @@ def _changed(
             is_forced,
         )
         _append(root / HISTORY, json.dumps(asdict(change)) + "\n")
-        _replace(path, json.dumps(new, indent=1) + "\n")
+        files.replace(path, json.dumps(new, indent=1) + "\n")
     return change
 
 
@@ -257,10 +247,3 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    _append(draft, text)
-    draft.replace(path)

@@ -6,11 +6,10 @@ artifacts it was made of, and only as it was written.
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from housing_app import files
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.errors import ValuationError
 
@@ -33,15 +32,7 @@ def write(root: Path, record: dict[str, Any]) -> Path:
     path = path_of(root, record["candidate"]["id"])
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record | {_SUM: _sum(record)}, indent=1, allow_nan=False)
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            os.fchmod(file.fileno(), 0o644)
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    files.replace(path, text + "\n")
     return path
 
 

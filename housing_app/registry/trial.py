@@ -35,12 +35,10 @@ class Limits(NamedTuple):
 def run(directory: Path, limits: Limits, seconds: float = SECONDS) -> dict[str, Any]:
     """Try an artifact; return `ok` and its figures, or `why` it is refused."""
     command = [sys.executable, "-m", __name__, str(directory), str(limits.megabytes)]
-    # It is no worker: it shall not count among them.
-    environ = {k: v for k, v in os.environ.items() if k != "PROMETHEUS_MULTIPROC_DIR"}
     try:
         done = subprocess.run(  # noqa: S603  # nosec B603 - no shell, no input
             command,
-            env=environ,
+            env=environ(),
             cwd=Path(__file__).parents[2],
             capture_output=True,
             timeout=seconds,
@@ -61,6 +59,11 @@ def run(directory: Path, limits: Limits, seconds: float = SECONDS) -> dict[str, 
             f"{limits.milliseconds:.3g} are allowed (MODEL_MAX_MS)"
         )
     return found
+
+
+def environ() -> dict[str, str]:
+    """Return this process's environment for one that shall not count as a worker."""
+    return {k: v for k, v in os.environ.items() if k != "PROMETHEUS_MULTIPROC_DIR"}
 
 
 def _refused(why: str) -> dict[str, Any]:

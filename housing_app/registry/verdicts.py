@@ -5,13 +5,13 @@ read what came of it. It holds for one serving.json: a later one that names the 
 again has it tried again. A worker that finds a model bad in service says so here, too.
 """
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from housing_app import files
 from housing_app.registry import trial
 from housing_app.registry.trial import Limits
 
@@ -41,14 +41,15 @@ class Verdicts:
         with self._alone():
             if (found := _read(path)) is None:
                 found = trial.run(directory, self._limits)
-                _write(path, found)
+                files.replace(path, json.dumps(found))
                 self._prune()
         return found
 
     def refuse(self, key: str, artifact: str, why: str) -> None:
         """Have all workers leave a model that one found bad in service."""
         with suppress(OSError), self._alone():
-            _write(self._path(key, artifact), {"ok": False, "why": why})
+            refusal = json.dumps({"ok": False, "why": why})
+            files.replace(self._path(key, artifact), refusal)
 
     def refused(self, key: str, artifact: str) -> str | None:
         """Return why a model was refused, None if it was not, or not yet."""
@@ -61,8 +62,7 @@ class Verdicts:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with files.alone(self._folder):
             yield
 
     def _prune(self) -> None:
@@ -78,9 +78,3 @@ def _read(path: Path) -> Verdict | None:
         return None
     is_one = isinstance(found, dict) and isinstance(found.get("ok"), bool)
     return found if is_one and (found["ok"] or "why" in found) else None
-
-
-def _write(path: Path, found: Verdict) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(found), "utf-8")
-    draft.replace(path)
