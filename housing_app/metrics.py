@@ -3,7 +3,9 @@
 Labels have few values by design: route rules, never paths, zipcodes or clients.
 """
 
+from collections.abc import Mapping
 from functools import cache
+from math import nan
 from time import perf_counter
 from typing import Any
 
@@ -215,6 +217,21 @@ drift_warnings = Gauge(
     ["slot"],
     multiprocess_mode="mostrecent",
 )
+
+
+class Told:
+    """Set some gauges, and to NaN those of which nothing is known any more."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[Gauge, tuple[str, ...]]] = set()
+
+    def tell(self, found: Mapping[tuple[Gauge, tuple[str, ...]], float]) -> None:
+        """Set gauges by the values of their labels."""
+        for gauge, labels in self._known - found.keys():
+            gauge.labels(*labels).set(nan)
+        for (gauge, labels), figure in found.items():
+            gauge.labels(*labels).set(figure)
+        self._known = set(found)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +24,16 @@ _OF_SLOTS = {
 _OTHERS = (metrics.drift_level, metrics.drift_homes, metrics.drift_report_seconds)
 
 Report = Mapping[str, Any]
-Told = tuple[Gauge, tuple[str, ...]]
-_told: set[Told] = set()
+Labelled = tuple[Gauge, tuple[str, ...]]
+_told = metrics.Told()
 
 
 def tell(reports: Iterable[Report]) -> None:
     """Set the gauges; those of which nothing is known any more become NaN."""
-    found = {key: figure for report in reports for key, figure in _gauged(report)}
-    for gauge, labels in _told - found.keys():
-        gauge.labels(*labels).set(nan)
-    for (gauge, labels), figure in found.items():
-        gauge.labels(*labels).set(figure)
-    _told.clear()
-    _told.update(found)
+    _told.tell({key: figure for one in reports for key, figure in _gauged(one)})
 
 
-def _gauged(report: Report) -> Iterator[tuple[Told, float]]:
+def _gauged(report: Report) -> Iterator[tuple[Labelled, float]]:
     slot = report["slot"]
     model = report["model"], str(report["version"])
     yield (metrics.drift_level, (slot, *model)), LEVELS[report["verdict"]]

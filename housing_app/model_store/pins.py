@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from housing_app.model_store.remote import ModelStoreError, Remote
@@ -64,8 +63,6 @@ def _joined(text: str, manifests: Mapping[str, str]) -> bytes:
 
 def named(text: str) -> list[str]:
     """Return the artifacts that a serving.json names, each once."""
-    with TemporaryDirectory() as folder:
-        (Path(folder) / SERVING).write_text(text, "utf-8")
-        found = serving.read(Path(folder))
+    found = serving.parsed(text.encode(), Path(SERVING))
     names = [name for roles in found.roles.values() for name in roles.values()]
     return list(dict.fromkeys(names))

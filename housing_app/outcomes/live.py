@@ -38,7 +38,7 @@ _COLUMNS = (
 )
 
 Row = dict[str, Any]
-Told = tuple[Gauge, tuple[str, ...]]
+Labelled = tuple[Gauge, tuple[str, ...]]
 
 
 class Group(NamedTuple):
@@ -149,7 +149,7 @@ class Live:
             for place, group in enumerate(self._groups)
             for row in _measured(group, sales.where(sales.group == place))
         ]
-        _tell(self.rows)
+        _told.tell({key: one for row in self.rows for key, one in _gauged(row)})
 
 
 def _state(connection: Connection) -> _Mark:
@@ -215,21 +215,10 @@ def _coverage(sales: Sales) -> Row:
     return found
 
 
-_told: set[Told] = set()
+_told = metrics.Told()
 
 
-def _tell(rows: list[Row]) -> None:
-    """Set the gauges; those of which nothing is known any more become NaN."""
-    found = {key: figure for row in rows for key, figure in _gauged(row)}
-    for gauge, labels in _told - found.keys():
-        gauge.labels(*labels).set(np.nan)
-    for (gauge, labels), figure in found.items():
-        gauge.labels(*labels).set(figure)
-    _told.clear()
-    _told.update(found)
-
-
-def _gauged(row: Row) -> Iterator[tuple[Told, float]]:
+def _gauged(row: Row) -> Iterator[tuple[Labelled, float]]:
     if row["segment"] != "overall":
         return
     labels = row["model"], str(row["version"]), row["slot"]

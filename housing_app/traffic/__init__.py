@@ -111,13 +111,7 @@ def value(
     chosen = choice or choose(slot, None)
     if refuse_outside and (positions := chosen.model.outside_area(homes.zipcodes)):
         raise OutsideArea(positions)
-    try:
-        found = _value(chosen.model, slot, chosen.variant, homes, details)
-        return Answer(found, chosen.model, chosen.variant)
-    except Exception as error:
-        _failed(chosen.model, error)
-        last = error
-    for model, variant in _substitutes(slot, chosen):
+    for model, variant in _candidates(slot, chosen):
         try:
             found = _value(model, slot, variant, homes, details)
         except Exception as error:
@@ -131,7 +125,9 @@ def value(
     raise last
 
 
-def _substitutes(slot: Slot, chosen: Choice) -> Iterator[tuple[Predictor, str]]:
+def _candidates(slot: Slot, chosen: Choice) -> Iterator[tuple[Predictor, str]]:
+    """Yield the chosen model, and then who stands in for it."""
+    yield chosen.model, chosen.variant
     roles = predictor.installed(slot).roles
     for role in ("champion", "fallback"):
         model = roles.get(role)

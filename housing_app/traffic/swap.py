@@ -80,33 +80,38 @@ class Follower:
                     self._manifests[name] = self._sha256(name)
         stamp = _stamp(self._root / serving.SERVING)
         if stamp != self._stamp:
-            self._follow()
+            if self._follow():
+                _give_back()
             self._stamp = stamp
-            _give_back()
         for slot in list(self._watched):
             self._watch(slot)
 
-    def _follow(self) -> None:
+    def _follow(self) -> bool:
+        """Change all slots; say whether one has other models now."""
         path = self._root / serving.SERVING
         try:
-            self._key = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-            wanted = serving.read(self._root)
-        except (OSError, ArtifactError) as error:
+            content = artifacts.read(path)
+            self._key = hashlib.sha256(content).hexdigest()[:16]
+            wanted = serving.parsed(content, path)
+        except ArtifactError as error:
             self._refuse(serving.SERVING, str(error))
-            return
+            return False
         self._refused = {}
-        for slot, names in wanted.roles.items():
+        changed = [
             self._change(slot, names, wanted.shares.get(slot, 0.0))
+            for slot, names in wanted.roles.items()
+        ]
+        return any(changed)
 
-    def _change(self, slot: str, names: Mapping[str, str], share: float) -> None:
+    def _change(self, slot: str, names: Mapping[str, str], share: float) -> bool:
         before = predictor.installed(slot)
         try:
             new = Installed(self._loaded(slot, names), share)
         except (ValuationError, OSError) as error:
             self._refuse(slot, str(error))
-            return
+            return False
         if _same(before, new):
-            return
+            return False
         predictor.install(slot, *new)
         announce(slot, before, new)
         told = {role: model.manifest.id for role, model in new.roles.items()}
@@ -119,6 +124,7 @@ class Follower:
             self._seen.add(name)
             named = {role: model.manifest.id for role, model in before.roles.items()}
             self._watched[slot] = _Named(named, before.share)
+        return True
 
     def _loaded(self, slot: str, names: Mapping[str, str]) -> dict[str, Predictor]:
         """Return the models of a slot; only those that are new here are loaded."""

@@ -11,6 +11,9 @@ class Tally:
     """Count the requests a model was asked, in windows of a minute."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self.requests = self.errors = self.singles = 0
         self.seconds = 0.0  # for requests of a single home
         self._since = monotonic()
@@ -36,7 +39,7 @@ class Tally:
             if mean > milliseconds:
                 return f"a home takes {mean:.3g} ms, and {milliseconds:.3g} are allowed"
         if monotonic() - self._since > _SECONDS:
-            self.__init__()  # type: ignore[misc]
+            self._begin()
         return None
 
 

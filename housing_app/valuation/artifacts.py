@@ -229,11 +229,24 @@ def _no_number(name: str) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raise ArtifactError that names the file."""
+    return json_of(read(path), path)
+
+
+def read(path: Path) -> bytes:
+    """Read a file; raise ArtifactError that names it."""
     try:
-        stored = json.loads(path.read_bytes(), parse_constant=_no_number)
+        return path.read_bytes()
     except FileNotFoundError:
         raise ArtifactError(f"{path}: missing; {CURE}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ArtifactError(f"{path}: not readable as JSON ({error}); {CURE}") from None
+
+
+def json_of(content: bytes, path: Path) -> dict[str, Any]:
+    """Return the JSON object of a file's content; errors name `path`."""
+    try:
+        stored = json.loads(content, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not readable as JSON ({error}); {CURE}") from None
     if not isinstance(stored, dict):
         raise ArtifactError(f"{path}: not a JSON object; {CURE}")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from housing_app.valuation.artifacts import CURE, ID, read_json
+from housing_app.valuation import artifacts
+from housing_app.valuation.artifacts import CURE, ID, json_of
 from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import SLOTS
 
@@ -24,7 +25,12 @@ class Serving(NamedTuple):
 def read(root: Path) -> Serving:
     """Read the serving.json of a folder."""
     path = root / SERVING
-    return checked(read_json(path), path)
+    return parsed(artifacts.read(path), path)
+
+
+def parsed(content: bytes, path: Path) -> Serving:
+    """Return what the content of a serving.json says; errors name `path`."""
+    return checked(json_of(content, path), path)
 
 
 def checked(stored: Mapping[str, Any], path: Path) -> Serving:
