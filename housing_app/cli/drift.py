@@ -9,16 +9,13 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from housing_app import database, model_store
-from housing_app.database import StoreDown
+from housing_app.cli import failures
 from housing_app.drift import gauges, store
-from housing_app.journal import store as journal_store
 from housing_app.valuation import artifacts, features, serving
 from housing_app.valuation.artifacts import Manifest
-from housing_app.valuation.errors import ValuationError
 
 group = click.Group("drift", help="Tell whether what is asked is still as in training.")
 
@@ -71,7 +68,7 @@ def report(
     # Deferred: scipy and pandas, 2 s that no other command should wait for.
     from housing_app.training import drift_report
 
-    try:
+    with failures.of_database(), failures.in_one_line(current_app.config["MODEL_DIR"]):
         manifest = _manifest(slot, model)
         found = _made(manifest, slot, *_period(days or _DAYS, start, end))
         click.echo(drift_report.text(found))
@@ -83,11 +80,6 @@ def report(
         _write(json_, lambda path: path.write_text(_json(found), "utf-8"))
         _write(html, lambda path: path.write_text(drift_report.html(found), "utf-8"))
         _write(prometheus, lambda path: gauges.write(path, found))
-    except ValuationError as error:
-        raise click.ClickException(str(error)) from None
-    except (StoreDown, SQLAlchemyError) as error:
-        why = f"the database does not take part: {error}"
-        raise click.ClickException(why.splitlines()[0]) from None
     click.get_current_context().exit(EXITS[found["verdict"]])
 
 
@@ -117,11 +109,9 @@ def _made(manifest: Manifest, slot: str, start: datetime, end: datetime) -> Repo
     from housing_app.training import drift
 
     found, period = database.current(), drift.Period(start, end)
-    if not found.run(journal_store.fits, _SECONDS, reads_only=True) or not found.run(
-        store.has_table, _SECONDS, reads_only=True
-    ):
-        text = "the database has no journal of this release: flask db upgrade"
-        raise click.ClickException(text)
+    failures.require_journal(found)
+    if not found.run(store.has_table, _SECONDS, reads_only=True):
+        raise failures.no_journal()
     answers = live.count(found, manifest, slot, period)
     with tqdm(total=answers, desc="read", unit="answer", disable=None) as bar:
         asked = live.asked(found, manifest, slot, period, bar.update)

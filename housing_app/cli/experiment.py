@@ -11,14 +11,14 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from housing_app import database
-from housing_app.database import StoreDown
-from housing_app.journal import store
+from housing_app.cli import failures
+from housing_app.cli.judge import OUTPUT, write
+from housing_app.valuation import serving
+from housing_app.valuation.errors import ArtifactError
 from housing_app.valuation.features import SLOTS
-from housing_app.valuation.serving import SERVING
 
 group = click.Group(
     "experiment", help="Compare a challenger or a shadow with the champion."
@@ -27,7 +27,6 @@ group = click.Group(
 _SECONDS = 120.0
 _DAY = click.DateTime(["%Y-%m-%d"])
 _SLOT = click.Choice(list(SLOTS))
-_OUTPUT = click.Path(path_type=Path, dir_okay=False)
 _ID = re.compile(r"[a-z][a-z0-9-]*-[0-9]{1,9}/[a-z][a-z0-9-]*-[0-9]{1,9}")
 Result = TypeVar("Result")
 Figures = dict[str, Any]
@@ -36,15 +35,9 @@ Figures = dict[str, Any]
 def _ask(work: Callable[[Connection], Result]) -> Result:
     """Return what the database says, or end with why it says nothing."""
     found = database.current()
-    try:
-        if not found.run(store.fits, _SECONDS, reads_only=True):
-            raise click.ClickException(
-                "the database has no journal of this release: flask db upgrade"
-            )
+    with failures.of_database():
+        failures.require_journal(found)
         return found.run(work, _SECONDS, reads_only=True)
-    except (StoreDown, SQLAlchemyError) as error:
-        why = f"the database does not take part: {error}"
-        raise click.ClickException(why.splitlines()[0]) from None
 
 
 @group.command("list")
@@ -87,7 +80,7 @@ def list_() -> None:
 @click.option(
     "--from", "start", type=_DAY, help="Answers from this day (UTC) on, of one share."
 )
-@click.option("--json", "json_", type=_OUTPUT, help="Write every figure as JSON.")
+@click.option("--json", "json_", type=OUTPUT, help="Write every figure as JSON.")
 @with_appcontext
 def report(
     *,
@@ -153,18 +146,17 @@ def _chosen(id_: str | None, slot: str | None) -> tuple[str, str]:
 def _served_share(id_: str, slot: str) -> float | None:
     """Return the challenger's share, where the experiment runs now."""
     try:
-        path = current_app.config["MODEL_DIR"] / SERVING
-        roles = json.loads(path.read_text("utf-8"))[slot]
-        if f"{roles['champion']}/{roles['challenger']}" != id_:
-            return None
-        return float(roles["share"])
-    except (OSError, ValueError, LookupError, TypeError):
+        found = serving.read(current_app.config["MODEL_DIR"])
+    except ArtifactError:
         return None
+    roles = found.roles[slot]
+    runs = f"{roles['champion']}/{roles.get('challenger')}"
+    return found.shares[slot] if runs == id_ else None
 
 
 @group.command()
 @click.option("--slot", type=_SLOT, help="Of this slot alone.")
-@click.option("--json", "json_", type=_OUTPUT, help="Write every figure as JSON.")
+@click.option("--json", "json_", type=OUTPUT, help="Write every figure as JSON.")
 @with_appcontext
 def shadow(slot: str | None, json_: Path | None) -> None:
     """Say how far shadows were from what was answered, on the same homes.
@@ -186,10 +178,4 @@ def shadow(slot: str | None, json_: Path | None) -> None:
 
 
 def _write(path: Path | None, found: Any) -> None:
-    if path is None:
-        return
-    try:
-        path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", "utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    click.echo(f"\nwritten: {path}", err=True)
+    write(path, lambda: json.dumps(found, indent=1, sort_keys=True) + "\n")

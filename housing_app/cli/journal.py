@@ -10,11 +10,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from housing_app import journal
-from housing_app.database import StoreDown
+from housing_app.cli import failures
 from housing_app.journal import export as exports
 from housing_app.journal import store
 
@@ -33,18 +32,9 @@ def _journal() -> journal.Journal:
 
 def _ask(found: journal.Journal, work: Callable[[Connection], Result]) -> Result:
     """Return what the database says, or end with why it says nothing."""
-    try:
-        if not found.database.run(store.fits, _SECONDS, reads_only=True):
-            raise click.ClickException(
-                "the database has no journal of this release: flask db upgrade"
-            )
+    with failures.of_database():
+        failures.require_journal(found.database)
         return found.database.run(work, _SECONDS)
-    except (StoreDown, SQLAlchemyError) as error:
-        raise _down(error) from None
-
-
-def _down(error: Exception) -> click.ClickException:
-    return click.ClickException(f"the database does not take part: {error}")
 
 
 @group.command()
@@ -89,12 +79,12 @@ def drained(*, rejected: bool = False) -> list[str]:
             raise click.ClickException("another process drains the spool; it goes on")
         again = found.spool.restore_rejected() if rejected and mine else 0
         size = found.spool.measure().size
-        try:
-            with tqdm(total=size, desc="drain", unit="B", disable=None) as bar:
-                if mine:
-                    found.drain.run(step=bar.update)
-        except StoreDown as error:
-            raise _down(error) from None
+        with (
+            failures.of_database(),
+            tqdm(total=size, desc="drain", unit="B", disable=None) as bar,
+        ):
+            if mine:
+                found.drain.run(step=bar.update)
     left = found.spool.measure()
     told = [f"{again:,} rejected records tried again"] if rejected else []
     return [
@@ -165,7 +155,10 @@ def export(file: Path, start: datetime | None, end: datetime | None) -> None:
     total = _ask(found, lambda connection: store.count(connection, span))
     rows = exports.pages(found.database, span)
     try:
-        with tqdm(total=total, desc="export", unit="row", disable=None) as bar:
+        with (
+            failures.of_database(),
+            tqdm(total=total, desc="export", unit="row", disable=None) as bar,
+        ):
             count = exports.write(file, rows, bar.update)
     except ImportError:
         raise click.ClickException(
@@ -173,6 +166,4 @@ def export(file: Path, start: datetime | None, end: datetime | None) -> None:
         ) from None
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror or error}") from None
-    except StoreDown as error:
-        raise _down(error) from None
     click.echo(f"{file}: {count:,} predictions")

@@ -10,11 +10,11 @@ from flask import current_app
 from flask.cli import with_appcontext
 from tqdm import tqdm
 
+from housing_app.cli import failures
 from housing_app.mlflow_registry import pull as pulling
 from housing_app.mlflow_registry import push as pushing
 from housing_app.mlflow_registry import versions
 from housing_app.mlflow_registry.server import Server, connected
-from housing_app.valuation.errors import ValuationError
 
 _registry = click.option(
     "--registry",
@@ -31,14 +31,9 @@ def _opened(url: str | None) -> Iterator[Server]:
         raise click.ClickException(
             "no registry: say --registry http://… or set MLFLOW_TRACKING_URI"
         )
-    try:
-        with connected(found) as server:
-            yield server
-    except ValuationError as error:
-        raise click.ClickException(str(error)) from None
-    except OSError as error:
-        place = error.filename or current_app.config["MODEL_DIR"]
-        raise click.ClickException(f"{place}: {error.strerror or error}") from None
+    place = current_app.config["MODEL_DIR"]
+    with failures.in_one_line(place), connected(found) as server:
+        yield server
 
 
 @contextmanager

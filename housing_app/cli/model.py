@@ -98,7 +98,7 @@ def train(
         joined = demographics_module.load(
             demographics or current_app.config["DEMOGRAPHICS_CSV"]
         )
-        manifest, files = training.train(
+        made = training.train(
             recipe,
             data,
             joined,
@@ -108,7 +108,8 @@ def train(
             cut=cut.date() if cut else dataset.default_cut(data),
             reference_split=reference_split,
         )
-        directory = artifacts.write(root, manifest, files)
+        manifest = made.manifest
+        directory = artifacts.write(root, manifest, made.files)
         loading.load(directory)
     except ValuationError as error:
         raise click.ClickException(str(error)) from None

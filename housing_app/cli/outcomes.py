@@ -11,11 +11,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from housing_app import database, journal
-from housing_app.database import StoreDown
+from housing_app.cli import failures
 from housing_app.errors import Problem
 from housing_app.outcomes import Report, Verdict, Who, store
 from housing_app.v1 import outcomes, schemas
@@ -32,13 +31,10 @@ Line = tuple[int, Any]  # its number and what it holds; a str says why it holds 
 def _ask(work: Callable[[database.Database], Result]) -> Result:
     """Return what is done with the database, or end with why it could not be."""
     found = database.current()
-    try:
+    with failures.of_database():
         if not found.run(store.has_tables, _TABLE_SECONDS, reads_only=True):
             raise click.ClickException("the database has no tables yet")
         return work(found)
-    except (StoreDown, SQLAlchemyError) as error:
-        why = f"the database does not take part: {error}"
-        raise click.ClickException(why.splitlines()[0]) from None
 
 
 @group.command("import")

@@ -12,10 +12,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from housing_app.cli import failures
 from housing_app.registry import changes
 from housing_app.registry.changes import Author, Change
 from housing_app.valuation import features
-from housing_app.valuation.errors import ValuationError
 
 _why = click.option("--why", default="", help="The reason; kept in the history.")
 _who = click.option(
@@ -97,10 +97,9 @@ def retire(artifact: str, why: str, who: str | None) -> None:
 @with_appcontext
 def history(slot: str | None, as_json: bool) -> None:
     """List the changes of what serves, the oldest first."""
-    try:
-        found = changes.history(_root(), slot)
-    except ValuationError as error:
-        raise click.ClickException(str(error)) from None
+    root = _root()
+    with failures.in_one_line(root):
+        found = changes.history(root, slot)
     if not found and not as_json:
         click.echo("Nothing was changed yet.")
     for change in found:
@@ -108,12 +107,9 @@ def history(slot: str | None, as_json: bool) -> None:
 
 
 def _make(change: Callable[..., Change], *arguments: Any, **options: Any) -> None:
-    try:
-        click.echo(_line(change(_root(), *arguments, **options)))
-    except ValuationError as error:
-        raise click.ClickException(str(error)) from None
-    except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    root = _root()
+    with failures.in_one_line(root):
+        click.echo(_line(change(root, *arguments, **options)))
 
 
 def _root() -> Path:

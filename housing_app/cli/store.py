@@ -10,10 +10,10 @@ from flask.cli import with_appcontext
 from tqdm import tqdm
 
 from housing_app import model_store
+from housing_app.cli import failures
 from housing_app.model_store import publish
 from housing_app.model_store.fetch import fetch, is_here
 from housing_app.valuation import artifacts
-from housing_app.valuation.errors import ValuationError
 
 group = click.Group("store", help="Publish models in the object store, or fetch them.")
 
@@ -26,13 +26,8 @@ def _opened() -> Iterator[model_store.Remote]:
         raise click.ClickException(
             "MODEL_STORE_URL is not set: name a store, such as s3://bucket/models"
         )
-    try:
+    with failures.in_one_line(current_app.config["INSTANCE_DIR"]):
         yield model_store.Remote(url)
-    except ValuationError as error:
-        raise click.ClickException(str(error)) from None
-    except OSError as error:
-        place = error.filename or current_app.config["INSTANCE_DIR"]
-        raise click.ClickException(f"{place}: {error.strerror or error}") from None
 
 
 @contextmanager

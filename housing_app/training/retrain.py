@@ -6,10 +6,11 @@ from datetime import date, timedelta
 
 from housing_app.demographics import Demographics
 from housing_app.training import compare, dataset, screening
+from housing_app.training import train as fitting
 from housing_app.training.dataset import Sales, SalesError
 from housing_app.training.fit import recipe_asked
 from housing_app.training.recipes import Recipe
-from housing_app.training.train import CALIBRATION_DAYS, Trained, train_and_judge
+from housing_app.training.train import CALIBRATION_DAYS, Trained
 from housing_app.valuation.artifacts import Manifest
 from housing_app.valuation.features import Homes
 from housing_app.valuation.predictor import Predictor
@@ -75,7 +76,7 @@ def train(
     version: int,
 ) -> Trained:
     """Train as planned; the manifest says by which rules the sales were screened."""
-    made = train_and_judge(
+    made = fitting.train(
         planned.recipe,
         sales,
         demographics,

@@ -217,25 +217,6 @@ def train(
     version: int,
     cut: date,
     reference_split: bool = False,
-) -> tuple[Manifest, dict[str, bytes]]:
-    """Return the manifest and the files of a new artifact; see `train_and_judge`."""
-    made = train_and_judge(
-        recipe, sales, demographics, examples,
-        name=name, version=version, cut=cut, reference_split=reference_split,
-    )  # fmt: skip
-    return made.manifest, made.files
-
-
-def train_and_judge(
-    recipe: Recipe,
-    sales: Sales,
-    demographics: Demographics,
-    examples: Homes,
-    *,
-    name: str,
-    version: int,
-    cut: date,
-    reference_split: bool = False,
 ) -> Trained:
     """Fit on all sales; report what the same recipe did on sales after `cut`.
 

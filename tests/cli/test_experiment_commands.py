@@ -75,13 +75,17 @@ def test_the_share_is_that_of_the_running_experiment(run_with, database, tmp_pat
     models.mkdir()
     champion, challenger = ID.split("/")
     roles = {"champion": champion, "challenger": challenger, "share": 0.1}
-    (models / "serving.json").write_text(json.dumps({"full": roles}))
+    (models / "serving.json").write_text(
+        json.dumps({"full": roles, "minimal": {"champion": "a-1"}})
+    )
     run = run_with(MODEL_DIR=models, DATABASE_URL=str(database.url))
     fill(database)
     text = run.ok("experiment", "report")
     assert "Arms are not comparable: 300 of 600 clients came to the challenger" in text
     roles["challenger"] = "another-1"
-    (models / "serving.json").write_text(json.dumps({"full": roles}))
+    (models / "serving.json").write_text(
+        json.dumps({"full": roles, "minimal": {"champion": "a-1"}})
+    )
     text = run.ok("experiment", "report")
     assert "not held against the share: the share is not known" in text
     assert "The challenger is better" in text

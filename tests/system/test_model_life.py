@@ -1,13 +1,12 @@
 """The whole life of a model, as `make lifecycle` shows it, and through a registry."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
 
 import requests
-from served import BASELINE, MODEL
+from served import copied
 from training import synthetic
 
 from housing_app.config import ROOT
@@ -59,9 +58,7 @@ def test_a_model_comes_through_a_registry_into_a_running_server(
         done = flask(*command, **settings)
         assert done.returncode == 0, done.stderr
     # Another checkout, where a server runs.
-    for name in ("catboost-full-1", "catboost-minimal-1", BASELINE):
-        shutil.copytree(MODEL / name, there / name)
-    shutil.copy(MODEL / "serving.json", there / "serving.json")
+    copied(there)
     process, server = start(MODEL_DIR=str(there), RATE_LIMIT="off", CACHE="off")
     try:
         wait_until_ready(process, server)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from load import Load
-from served import BASELINE, FULL, MINIMAL, MODEL
+from served import BASELINE, FULL, copied
 
 from housing_app.registry import changes
 from housing_app.registry.changes import Author
@@ -25,11 +25,7 @@ SWAPS, REQUESTS = 20, 10_000
 
 @pytest.fixture
 def root(tmp_path):
-    folder = tmp_path / "model"
-    for name in (FULL, MINIMAL, BASELINE, OTHER):
-        shutil.copytree(MODEL / name, folder / name)
-    shutil.copy(MODEL / "serving.json", folder / "serving.json")
-    return folder
+    return copied(tmp_path / "model", OTHER)
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """The follower of serving.json, in this process; real workers: system/test_swaps.py."""
 
 import json
-import shutil
 
 import pytest
-from served import BASELINE, FULL, MINIMAL, MODEL
+from served import BASELINE, FULL, MINIMAL, copied
 
 from housing_app import config, traffic
 from housing_app.registry import changes
@@ -17,11 +16,7 @@ OTHER = "lightgbm-full-2"
 
 @pytest.fixture
 def root(tmp_path):
-    folder = tmp_path / "model"
-    for name in (FULL, MINIMAL, BASELINE, OTHER):
-        shutil.copytree(MODEL / name, folder / name)
-    shutil.copy(MODEL / "serving.json", folder / "serving.json")
-    return folder
+    return copied(tmp_path / "model", OTHER)
 
 
 @pytest.fixture

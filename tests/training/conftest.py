@@ -48,7 +48,7 @@ def pair(sales, shipped_demographics, examples, tmp_path_factory):
     found = []
     for recipe in (Recipe("lightgbm", "full", trees=25), Recipe("knn", "minimal")):
         name = f"{recipe.kind}-{recipe.slot}"
-        manifest, files = train(
+        made = train(
             recipe,
             sales,
             shipped_demographics,
@@ -57,7 +57,7 @@ def pair(sales, shipped_demographics, examples, tmp_path_factory):
             version=1,
             cut=date(2015, 2, 1),
         )
-        found.append(loading.load(artifacts.write(root, manifest, files)))
+        found.append(loading.load(artifacts.write(root, made.manifest, made.files)))
     return tuple(found)
 
 

@@ -37,7 +37,7 @@ def champion(sales, shipped_demographics, examples, tmp_path_factory):
         cut=date(2015, 2, 1),
     )
     root = tmp_path_factory.mktemp("champion")
-    return loading.load(artifacts.write(root, *made))
+    return loading.load(artifacts.write(root, made.manifest, made.files))
 
 
 @pytest.fixture(scope="module")

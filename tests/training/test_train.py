@@ -35,9 +35,10 @@ FIGURES = {"n", "r2", "mdape", "ppe10", "ppe20", "bias", "cod", "prd", "prb"}
 
 def trained(recipe, sales, demographics, examples, cut=CUT, **options):
     name = f"{recipe.kind}-{recipe.slot}"
-    return train(
+    made = train(
         recipe, sales, demographics, examples, name=name, version=1, cut=cut, **options
     )
+    return made.manifest, made.files
 
 
 @pytest.fixture(scope="module", params=RECIPES.values(), ids=RECIPES)
