@@ -21,6 +21,7 @@ SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "etc")
 PYTHON = Path(sys.base_prefix).resolve()
 # How packages are reached from here, and what numpy must know of this processor.
 KEPT = re.compile(r"PIP_|SSL_|OPENBLAS_|https?_proxy|no_proxy", re.IGNORECASE)
+BESIDE = "run/python"
 SECONDS = 280
 
 
@@ -95,7 +96,7 @@ def build(repository: Path, folder: Path) -> Stage:
         elif step.name == "FROM":
             name = step.text.partition(" AS ")[2] or "last"
             stage = stages[name] = Stage(folder / name, _base_environ())
-            stage.root.mkdir(parents=True)
+            _give_python(stage.root)
         elif step.name == "COPY":
             _copy(step.text, stage, stages, repository, ignored)
         else:
@@ -103,9 +104,16 @@ def build(repository: Path, folder: Path) -> Stage:
     return stage
 
 
+def _give_python(root: Path) -> None:
+    """Call it `python`, as the base image does and not every system."""
+    (root / BESIDE).mkdir(parents=True)
+    (root / BESIDE / "python").symlink_to(PYTHON / "bin" / "python3")
+
+
 def _base_environ() -> dict[str, str]:
+    path = f"/{BESIDE}:{PYTHON}/bin:/usr/sbin:/usr/bin:/bin"
     kept = {name: text for name, text in os.environ.items() if KEPT.match(name)}
-    return kept | {"PATH": f"{PYTHON}/bin:/usr/sbin:/usr/bin:/bin", "HOME": "/tmp"}
+    return kept | {"PATH": path, "HOME": "/tmp"}
 
 
 def _copy(
