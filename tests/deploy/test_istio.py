@@ -45,6 +45,13 @@ def shares(documents):
     return {way["destination"]["subset"]: way["weight"] for way in routes[-1]["route"]}
 
 
+def test_it_has_the_names_that_scripts_change(documents, routes):
+    assert one(documents, "VirtualService")["metadata"]["name"] == "housing"
+    assert {way["destination"]["subset"] for way in routes["weights"]["route"]} == {
+        *("blue", "green")
+    }
+
+
 def test_as_committed_no_request_goes_where_nothing_may_run(documents):
     assert shares(documents) == {"blue": 100, "green": 0}
 

@@ -137,7 +137,7 @@ def test_a_colour_is_apart_from_the_others(colours, colour):
     documents = colours[colour]
     deployment = one(documents, "Deployment", f"housing-api-{colour}")
     labels = deployment["spec"]["template"]["metadata"]["labels"]
-    assert labels["colour"] == colour
+    assert labels["housing.colour"] == colour
     selectors = [
         deployment["spec"]["selector"]["matchLabels"],
         one(documents, "Service", f"housing-api-{colour}")["spec"]["selector"],
@@ -416,7 +416,7 @@ def test_every_pod_is_scraped_once(shared, colours, app):
     assert endpoint["path"] in {rule.rule for rule in app.url_map.iter_rules()}
     wanted = spec["selector"]["matchLabels"].items()
     (exists,) = spec["selector"]["matchExpressions"]
-    assert exists == {"key": "colour", "operator": "Exists"}
+    assert exists == {"key": "housing.colour", "operator": "Exists"}
     services = [one(documents, "Service") for documents in [*colours.values(), shared]]
     chosen = [
         service["metadata"]["name"]
