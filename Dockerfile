@@ -21,6 +21,8 @@ COPY wsgi.py gunicorn.conf.py LICENSE ./
 COPY data data
 COPY model model
 COPY housing_app housing_app
+# For the nginx beside it, which has no Python to make its configuration with.
+COPY deploy/nginx deploy/nginx
 # /var/lib/housing_app: the one folder of the disk that is written to, the journal's.
 RUN python -m compileall -q housing_app wsgi.py \
     && install -d -o 10001 -g 10001 -m 700 /var/lib/housing_app

@@ -144,9 +144,9 @@ def test_the_image_holds_no_secret_and_fetches_nothing_unchecked():
     assert not re.search(r"(?m)^ADD |curl|wget|chmod .*777|sudo|--privileged", text)
 
 
-def test_ci_installs_what_the_tests_of_nginx_need():
+def test_ci_installs_what_the_tests_of_deploy_need():
     script = read(".ci/run")
-    for name in ("nginx-light", "openssl", "libgomp1"):
+    for name in ("nginx-light", "openssl", "libgomp1", "docker-compose"):
         assert f"missing+=({name})" in script
 
 

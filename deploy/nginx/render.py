@@ -26,6 +26,7 @@ class Variable(NamedTuple):
 
 _PATH = r"/[\w./-]+"
 _TIME = r"[1-9][0-9]*(ms|s|m)"
+_NETWORK = r"[0-9a-f.:]+/[0-9]{1,3}"
 _LISTEN = r"(?:(?:[0-9.]+|\[[0-9a-f:]+\]):)?[0-9]{1,5}"
 
 VARIABLES = (
@@ -47,6 +48,12 @@ VARIABLES = (
         "127.0.0.1:8000",
         r"[\w.-]+:[0-9]{1,5}( [\w.-]+:[0-9]{1,5})*",
         "gunicorn's addresses and ports, separated by spaces",
+    ),
+    Variable(
+        "LOAD_BALANCERS",
+        "none",
+        rf"none|{_NETWORK}( {_NETWORK})*",
+        "networks of the load balancer in front, whose X-Forwarded-For is believed",
     ),
     Variable(
         "MAX_CONTENT_LENGTH",
@@ -100,11 +107,20 @@ def render(directory: Path, environ: Mapping[str, str]) -> Path:
     """Write the files into an existing directory and return nginx.conf's path."""
     put = values(environ)
     put["UPSTREAMS"] = "\n        ".join(map(SERVER.format, put["UPSTREAMS"].split()))
+    put["LOAD_BALANCERS"] = _real_ip(put["LOAD_BALANCERS"])
     for source in sorted(HERE.glob("*.conf")):
         text = source.read_text("utf-8")
         text = re.sub(r"\$\{([A-Z_]+)\}", lambda found: put[found[1]], text)
         (directory / source.name).write_text(text, "utf-8")
     return directory / "nginx.conf"
+
+
+def _real_ip(networks: str) -> str:
+    """Return the directives that take the client's address from a load balancer."""
+    if networks == "none":
+        return ""
+    believed = [f"set_real_ip_from {network};" for network in networks.split()]
+    return "\n    ".join([*believed, "real_ip_header X-Forwarded-For;"])
 
 
 if __name__ == "__main__":

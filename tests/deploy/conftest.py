@@ -1,5 +1,6 @@
 """A real nginx in front of a real gunicorn, on free ports of 127.0.0.1; no root."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import requests
@@ -31,15 +32,28 @@ _spec.loader.exec_module(render)
 SECONDS = 10.0
 
 
-def program(name: str) -> str:
+def program(name: str, first: Path | None = None) -> str:
     """Return a program's path, or skip; in CI its absence is a failure."""
     # Debian keeps nginx where users do not look.
-    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+    places = [os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"]
+    path = shutil.which(name, path=":".join([str(first), *places] if first else places))
     if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{name} is not installed, and CI must not skip")
-        pytest.skip(f"needs {name}")
+        absent(name)
     return path
+
+
+def module(name: str, package: str) -> Any:
+    """Import what a tool's package brings, or skip; in CI its absence is a failure."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        absent(package)
+
+
+def absent(name: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{name} is not installed, and CI must not skip")
+    pytest.skip(f"needs {name}")
 
 
 @pytest.fixture(scope="session")

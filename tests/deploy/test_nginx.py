@@ -295,6 +295,19 @@ def test_what_a_client_claims_about_itself_is_replaced(start_nginx, stub):
         assert word not in text, text
 
 
+def test_behind_a_load_balancer_the_client_is_who_that_names(start_nginx, stub):
+    # A client may write what it likes; the load balancer adds the address it sees.
+    sent = {"X-Forwarded-For": "1.2.3.4, 203.0.113.7"}
+    for networks, seen in {
+        "127.0.0.0/8": "203.0.113.7",
+        "10.0.0.0/8 192.168.0.0/16": "127.0.0.1",
+    }.items():
+        upstream = f"127.0.0.1:{stub.port}"
+        with start_nginx(UPSTREAMS=upstream, LOAD_BALANCERS=networks) as running:
+            running.get("/x", headers=sent)
+        assert stub.header("X-Forwarded-For") == [seen]
+
+
 def test_forged_headers_change_no_answer_of_the_app(proxy):
     for path in ("/health/live", "/nope"):
         plain, forged = proxy.get(path), proxy.get(path, headers=FORGED)

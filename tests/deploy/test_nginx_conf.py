@@ -87,6 +87,8 @@ def test_every_variable_is_in_the_document(renderer):
         ("SERVER_NAME", "a;\nlocation /x {}"),
         ("UPSTREAMS", "127.0.0.1:8000; server 10.0.0.1:80"),
         ("UPSTREAMS", "127.0.0.1"),
+        ("LOAD_BALANCERS", "10.0.0.1"),
+        ("LOAD_BALANCERS", "10.0.0.0/8; allow all"),
         ("TLS_KEY", "key.pem"),
         ("MAX_CONTENT_LENGTH", "2m"),
         ("ACCESS_LOG", "/a b"),
