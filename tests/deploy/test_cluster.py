@@ -137,6 +137,13 @@ def test_pods_that_do_not_get_ready_get_no_traffic(place, state, capsys):
     assert found["objects"]["deployments"][1]["spec"]["replicas"] == 0
 
 
+def test_a_release_without_traffic_is_not_taken_for_good(place, capsys):
+    limits = watch.Limits(seconds=0.1, least=1)
+    assert rollout.release(place, IMAGE, MODEL, limits) == rollout.ROLLED_BACK
+    assert "0 requests in 0.1 s are too few" in capsys.readouterr().out
+    assert place.weights() == {"blue": 100, "green": 0}
+
+
 def test_a_canary_is_istios(state, capsys):
     place = cluster.Cluster("housing", "istio")
     shares = []

@@ -92,14 +92,6 @@ def test_a_release_that_does_not_start_is_refused(two_pools, tmp_path, capsys):
     assert two_pools.place.weights() == BLUE
 
 
-def test_a_release_without_traffic_is_not_taken_for_good(two_pools, capsys):
-    limits = watch.Limits(seconds=1.0)
-    found = rollout.release(two_pools.place, str(ROOT), MODEL, limits)
-    assert found == rollout.ROLLED_BACK
-    assert "too few" in capsys.readouterr().out
-    assert two_pools.place.weights() == BLUE
-
-
 def test_no_pool_with_traffic_is_ended(two_pools):
     with pytest.raises(asking.Failed, match="blue has traffic"):
         two_pools.place.retire("blue")

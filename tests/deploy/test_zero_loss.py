@@ -25,6 +25,11 @@ def loaded(two_pools):
 
 def assert_nothing_lost(two_pools, load, failed=0, besides=0):
     """See that every request was answered and recorded, and none processed twice."""
+    # `pytest -rP` shows it: the table in docs/releases.md.
+    print(
+        f"{load.count} requests, {sum(load.errors().values())} failed, "
+        f"{load.retries} sent again, slowest {max(load.seconds):.2f} s"
+    )
     assert load.count >= REQUESTS
     assert sum(load.errors().values()) <= failed, load.errors()
     assert load.unrecorded == []
@@ -51,17 +56,14 @@ def test_a_rolling_restart_of_two_pools(two_pools, loaded):
     assert two_pools.place.weights() == even
 
 
-@pytest.mark.parametrize("keep", [True, False])
-def test_reloads_of_nginx(two_pools, loaded, keep):
+def test_reloads_of_nginx(two_pools, loaded):
     even = two_pools.share()
-    with loaded(keep=keep) as load:
+    with loaded() as load:
         for _ in range(10):
             load.wait_for(100)
             two_pools.place.shift(even)
         finish(load)
     assert_nothing_lost(two_pools, load)
-    # A connection that nginx closes between two requests is the client's to open again.
-    assert (load.retries == 0) or keep
 
 
 def test_an_upgrade_by_usr2_that_term_finishes(two_pools, loaded):
@@ -76,14 +78,14 @@ def test_an_upgrade_by_usr2_that_term_finishes(two_pools, loaded):
 
 
 def test_workers_that_end_after_so_many_requests(two_pools, loaded):
-    place = two_pools.with_settings(GUNICORN_CMD_ARGS="--max-requests 150")
+    place = two_pools.with_settings(GUNICORN_CMD_ARGS="--max-requests 250")
     place.deploy("green", str(ROOT))
     place.shift({"green": 100})
     with loaded() as load:
         finish(load)
     assert_nothing_lost(two_pools, load)
     output = (two_pools.folder / "green" / "output").read_text()
-    assert output.count("Autorestarting worker") >= REQUESTS / 150 - 2
+    assert output.count("Autorestarting worker") >= REQUESTS / 250 - 2
 
 
 def test_a_model_is_promoted(two_pools, loaded, flask):
@@ -93,10 +95,10 @@ def test_a_model_is_promoted(two_pools, loaded, flask):
         command = ("model", "promote", OTHER, "--force", "--why", "a try")
         done = flask(*command, **settings)
         assert done.returncode == 0, done.stderr
-        load.wait_for(1_500)
+        load.wait_for(1_000)
         done = flask("model", "rollback", "--why", "it was one", **settings)
         assert done.returncode == 0, done.stderr
-        load.wait_for(1_500)
+        load.wait_for(1_000)
     assert_nothing_lost(two_pools, load)
     names = [name for *_, name in sorted(load.models, key=lambda one: one[1])]
     assert {names[0], names[-1]} == {FULL}
@@ -130,6 +132,7 @@ def test_killed_workers_cost_what_they_had_in_hand(two_pools, loaded):
                 time.sleep(0.01)
             seconds.append(time.monotonic() - began)
         finish(load)
+    print(f"as many workers again after {max(seconds):.2f} s at most")
     assert len(seconds) == kills
     assert set(load.errors()) <= {502}
     assert_nothing_lost(two_pools, load, failed=kills)
