@@ -37,9 +37,9 @@ def failing(folder: Path, requests: int = 150) -> Path:
     return _with_fault(good(folder), requests, 'raise RuntimeError("a bug")')
 
 
-def slow(folder: Path, requests: int = 100) -> Path:
+def slow(folder: Path, requests: int = 100, seconds: float = 0.03) -> Path:
     """Make a release whose workers grow slow after so many requests each."""
-    return _with_fault(good(folder), requests, "time.sleep(0.03)")
+    return _with_fault(good(folder), requests, f"time.sleep({seconds})")
 
 
 def _with_fault(folder: Path, requests: int, do: str) -> Path:
