@@ -14,7 +14,7 @@ from tests.deploy.conftest import program
 
 IMAGE = "registry.test/housing_app:1.2.3"
 STAND_IN = Path(__file__).with_name("kubectl.py")
-LIMITS = watch.Limits(seconds=0.5, least=0)
+LIMITS = watch.Limits(seconds=0.05, least=0)
 
 
 def labelled(name, colour, **more):
