@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test mlflow lint operate-check sbom fuzz bench bench-peers \
-	bench-quick lifecycle examples model requirements clean
+	bench-quick lifecycle blue-green-demo examples model requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -17,10 +17,11 @@ WITH_OPENMP = if [ -d $(OPENMP) ]; then export \
 	LD_LIBRARY_PATH="$(CURDIR)/$(OPENMP)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"; fi;
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 # Each server has a metrics directory named after its process (`exec` keeps the number),
-# so two can run side by side; those of ended servers are removed here.
+# so two can run side by side; those of ended servers are removed here. Not `python -m
+# gunicorn`: after USR2 that would find gunicorn's own `http` before Python's.
 run: $(RUNTIME) ## Serve on 127.0.0.1:8000 (settings from the environment: PORT, WORKERS …)
 	@for old in instance/metrics/*; do \
 		kill -0 "$${old##*/}" 2>/dev/null || rm -rf "$$old"; \
@@ -29,7 +30,7 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8000 (settings from the environment: PORT,
 	export PROMETHEUS_MULTIPROC_DIR; \
 	rm -rf "$$PROMETHEUS_MULTIPROC_DIR" && mkdir -p "$$PROMETHEUS_MULTIPROC_DIR" || exit; \
 	$(WITH_OPENMP) \
-	exec $(PY) -m gunicorn --config gunicorn.conf.py
+	exec $(VENV)/bin/gunicorn --config gunicorn.conf.py
 
 test: $(DEV) ## Run every test (ARGS='-k pins' for some)
 	@$(WITH_OPENMP) $(PY) -m pytest $(ARGS)
@@ -52,11 +53,10 @@ lint: $(DEV) ## Check style, types, import rules, security, secrets, the Dockerf
 
 # As tests, which also plant faults: a validator that finds none may see none. With CI=true
 # one that is missing is a failure.
-CHECKS := nginx_conf compose kubernetes istio cloudformation image
+CHECKS := nginx_conf compose kubernetes istio cloudformation image alerts promql cluster
 operate-check: $(DEV) ## Validate all of deploy/ and the Dockerfile (a minute)
 	$(VENV)/bin/hadolint Dockerfile
-	@if [ -d deploy/prometheus ]; then \
-		promtool check config deploy/prometheus/prometheus.yml || exit; fi
+	promtool check config deploy/prometheus/prometheus.yml
 	@$(WITH_OPENMP) CI=true $(PY) -m pytest $(CHECKS:%=tests/deploy/test_%.py)
 
 sbom: $(DEV) ## Write build/sbom.json: what the image installs, as CycloneDX
@@ -83,6 +83,9 @@ bench-quick: $(DEV) ## Add this commit to benchmarks/history.csv (under a minute
 
 lifecycle: $(DEV) ## Retrain, gate, shadow, 10 %, 100 %, roll back, under load (SALES=file.csv)
 	@$(WITH_OPENMP) $(PY) tests/system/lifecycle.py $(if $(SALES),--sales "$(SALES)")
+
+blue-green-demo: $(DEV) ## Roll out good and bad releases behind nginx, under load
+	@$(WITH_OPENMP) $(PY) tests/deploy/blue_green_demo.py
 
 HOMES := data/example_homes.csv
 URL := http://127.0.0.1:$(or $(PORT),8000)

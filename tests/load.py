@@ -22,15 +22,18 @@ class Load:
         rate: float = 50.0,
         threads: int = 4,
         timeout: float = 10.0,
+        keep: bool = False,
     ) -> None:
         self.statuses: Counter[Any] = Counter()
         self.seconds: list[float] = []  # of each answer
         self.models: list[tuple[float, float, str]] = []  # begun, answered, by which
         self.ids: list[str] = []  # of acknowledged predictions
         self.unrecorded: list[str] = []  # of those that were said not to be recorded
+        self.retries = 0  # on kept connections that the server had closed
         self._address = ("127.0.0.1", port, timeout)
         self._body, self._path = json.dumps(payload), path
         self._pause = threads / rate
+        self._keep = keep
         self._done = threading.Event()
         self._lock = threading.Lock()
         self._threads = [
@@ -67,13 +70,16 @@ class Load:
     def _send(self, delay: float) -> None:
         # Sent when they are due, however long the others take.
         due = time.monotonic() + delay
+        host, port, timeout = self._address
+        wire = http.client.HTTPConnection(host, port, timeout=timeout)
         while not self._done.wait(max(0.0, due - time.monotonic())):
             due = max(due + self._pause, time.monotonic() - 1)
             began = time.monotonic()
             try:
-                status, recorded, body = self._ask()
+                status, recorded, body = self._ask_over(wire)
             except (OSError, http.client.HTTPException) as error:
                 status, recorded, body = type(error).__name__, True, b"{}"
+                wire.close()
             with self._lock:
                 self.statuses[status] += 1
                 self.seconds.append(time.monotonic() - began)
@@ -83,15 +89,27 @@ class Load:
                     self.models.append((began, time.monotonic(), name))
                 ids = [p["id"] for p in answer.get("predictions", [])]
                 (self.ids if recorded else self.unrecorded).extend(ids)
+        wire.close()
 
-    def _ask(self) -> tuple[Any, bool, bytes]:
-        host, port, timeout = self._address
-        wire = http.client.HTTPConnection(host, port, timeout=timeout)
+    def _ask_over(self, wire: http.client.HTTPConnection) -> tuple[Any, bool, bytes]:
+        """Ask once; once more where a kept connection turns out to be closed."""
+        is_kept = wire.sock is not None
         try:
-            headers = {"Content-Type": "application/json"}
-            wire.request("POST", self._path, self._body, headers)
-            answer = wire.getresponse()
-            recorded = answer.getheader("Prediction-Recorded") != "no"
-            return answer.status, recorded, answer.read()
-        finally:
+            found = self._ask(wire)
+        except (ConnectionResetError, BrokenPipeError):  # and RemoteDisconnected
             wire.close()
+            if not is_kept:
+                raise
+            with self._lock:
+                self.retries += 1
+            found = self._ask(wire)
+        if not self._keep:
+            wire.close()
+        return found
+
+    def _ask(self, wire: http.client.HTTPConnection) -> tuple[Any, bool, bytes]:
+        headers = {"Content-Type": "application/json"}
+        wire.request("POST", self._path, self._body, headers)
+        answer = wire.getresponse()
+        recorded = answer.getheader("Prediction-Recorded") != "no"
+        return answer.status, recorded, answer.read()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-SERVER = "server {} max_fails=0;"
+SERVER = "server {}{} max_fails=0;"
 
 
 class Variable(NamedTuple):
@@ -27,6 +27,7 @@ class Variable(NamedTuple):
 _PATH = r"/[\w./-]+"
 _TIME = r"[1-9][0-9]*(ms|s|m)"
 _NETWORK = r"[0-9a-f.:]+/[0-9]{1,3}"
+_UPSTREAM = r"[\w.-]+:[0-9]{1,5}(?:=[1-9][0-9]{0,2})?"
 _LISTEN = r"(?:(?:[0-9.]+|\[[0-9a-f:]+\]):)?[0-9]{1,5}"
 
 VARIABLES = (
@@ -46,8 +47,14 @@ VARIABLES = (
     Variable(
         "UPSTREAMS",
         "127.0.0.1:8000",
-        r"[\w.-]+:[0-9]{1,5}( [\w.-]+:[0-9]{1,5})*",
-        "gunicorn's addresses and ports, separated by spaces",
+        rf"{_UPSTREAM}( {_UPSTREAM})*",
+        "gunicorn's addresses and ports, separated by spaces; `=90` after one: weight",
+    ),
+    Variable(
+        "BALANCE",
+        "least_conn",
+        "least_conn|random",
+        "how one is chosen; weights are shares of the requests with `random` alone",
     ),
     Variable(
         "LOAD_BALANCERS",
@@ -106,8 +113,8 @@ def values(environ: Mapping[str, str]) -> dict[str, str]:
 def render(directory: Path, environ: Mapping[str, str]) -> Path:
     """Write the files into an existing directory and return nginx.conf's path."""
     put = values(environ)
-    put["UPSTREAMS"] = "\n        ".join(map(SERVER.format, put["UPSTREAMS"].split()))
     put["LOAD_BALANCERS"] = _real_ip(put["LOAD_BALANCERS"])
+    put["UPSTREAMS"] = "\n        ".join(map(_server, put["UPSTREAMS"].split()))
     for source in sorted(HERE.glob("*.conf")):
         text = source.read_text("utf-8")
         text = re.sub(r"\$\{([A-Z_]+)\}", lambda found: put[found[1]], text)
@@ -121,6 +128,11 @@ def _real_ip(networks: str) -> str:
         return ""
     believed = [f"set_real_ip_from {network};" for network in networks.split()]
     return "\n    ".join([*believed, "real_ip_header X-Forwarded-For;"])
+
+
+def _server(upstream: str) -> str:
+    address, _, weight = upstream.partition("=")
+    return SERVER.format(address, f" weight={weight}" if weight else "")
 
 
 if __name__ == "__main__":

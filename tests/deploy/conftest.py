@@ -17,11 +17,20 @@ from typing import Any, NoReturn
 
 import pytest
 import requests
+from two_pools import TwoPools, started
 
 from housing_app.config import ROOT
-from tests.system.conftest import Server, free_port, run, start, unharmed
+from tests.system.conftest import (
+    Server,
+    dead_port,
+    flask,
+    free_port,
+    run,
+    start,
+    unharmed,
+)
 
-__all__ = ["run", "start"]
+__all__ = ["dead_port", "flask", "run", "start"]
 
 _spec = importlib.util.spec_from_file_location(
     "render", ROOT / "deploy" / "nginx" / "render.py"
@@ -215,6 +224,19 @@ def proxy(start_nginx, server) -> Iterator[Proxy]:
     """nginx before gunicorn."""
     with start_nginx(UPSTREAMS=f"127.0.0.1:{server.port}") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def pools_behind_nginx(nginx_program, tmp_path_factory) -> Iterator[TwoPools]:
+    with started(tmp_path_factory.mktemp("pools")) as running:
+        yield running
+
+
+@pytest.fixture
+def two_pools(pools_behind_nginx) -> TwoPools:
+    """Blue has the traffic, green is not there yet."""
+    pools_behind_nginx.reset()
+    return pools_behind_nginx
 
 
 @dataclass

@@ -18,7 +18,10 @@ import requests
 
 from housing_app.config import ROOT, SETTINGS
 
-GUNICORN = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"]
+# As `make run` and the image start it.
+GUNICORN = [
+    *(str(Path(sys.executable).with_name("gunicorn")), "--config", "gunicorn.conf.py")
+]
 SECONDS = 5.0  # more than any answer may take
 
 
