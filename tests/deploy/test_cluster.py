@@ -188,7 +188,7 @@ def test_an_image_without_a_tag_is_refused(tmp_path, image):
 
 @pytest.mark.parametrize("image", [IMAGE, "r.test:5000/housing_app@sha256:" + "0" * 64])
 def test_the_real_kustomize_takes_what_is_written(tmp_path, image):
-    kubectl = program("kubectl")
+    kubectl = program("kubectl", first=Path(sys.executable).parent)
     overlay, folder = tmp_path / "overlay", tmp_path / "made"
     for each in (overlay, folder):
         each.mkdir()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -427,6 +428,39 @@ def test_every_pod_is_scraped_once(shared, colours, app):
     assert chosen == [f"housing-api-{colour}" for colour in COLOURS]
     for service in services:
         assert endpoint["port"] in {x["name"] for x in service["spec"]["ports"]}
+
+
+def test_the_alerts_see_what_the_monitor_scrapes(shared):
+    (endpoint,) = one(shared, "ServiceMonitor")["spec"]["endpoints"]
+    asked = yaml.safe_load((manifests.DEPLOY / "prometheus/prometheus.yml").read_text())
+    name = asked["scrape_configs"][0]["job_name"]
+    assert {"targetLabel": "job", "replacement": name} in endpoint["relabelings"]
+
+
+def test_the_operator_gets_every_rule_and_alert():
+    script = manifests.DEPLOY / "prometheus" / "operator.sh"
+    done = subprocess.run(
+        [script], capture_output=True, text=True, timeout=30, check=True
+    )
+    documents = list(yaml.safe_load_all(done.stdout))
+    assert [document["metadata"]["name"] for document in documents] == [
+        "housing-recording",
+        "housing-alerts",
+    ]
+    for document in documents:
+        manifests.check(document)
+        name = document["metadata"]["name"].removeprefix("housing-")
+        written = yaml.safe_load((script.parent / f"{name}.yml").read_text())
+        assert document["spec"] == written
+        assert sum(len(group["rules"]) for group in written["groups"]) > 5
+
+
+def test_grafana_s_sidecar_finds_the_dashboard():
+    (made,) = manifests.built(manifests.DEPLOY / "grafana")
+    assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+    (name,) = made["data"]
+    dashboard = manifests.DEPLOY / "grafana" / "dashboards" / name
+    assert made["data"][name] == dashboard.read_text("utf-8")
 
 
 def test_jobs_run_commands_that_there_are(templates, app):
