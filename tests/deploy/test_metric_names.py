@@ -38,7 +38,14 @@ def expressions():
         for panel in dashboard["panels"]:
             for target in panel.get("targets", []):
                 found[f"{panel['title']} {target['refId']}"] = target["expr"]
-    return found
+    return found | indicators()
+
+
+def indicators():
+    """Return what the service levels are measured by."""
+    text = (ROOT / "docs" / "slo.md").read_text("utf-8")
+    found = re.findall(r"(?s)\n\*\*(\d)\. .*?```promql\n(.*?)```", text)
+    return {f"objective {number}": expression for number, expression in found}
 
 
 EXPRESSIONS = expressions()
