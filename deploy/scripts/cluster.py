@@ -7,6 +7,7 @@ all of it to one colour, or by the weights of an Istio VirtualService.
 import json
 import os
 import re
+import select
 import subprocess  # nosec B404
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ COLOUR = "housing.colour"  # the label of pods, in the Service's selector
 ROUTES, RULE = "housing", "weights"  # the VirtualService, and its rule that divides
 PORT = 8000
 READY_SECONDS = 600
+ANSWER_SECONDS = 30  # for the API server; a rollout back must not wait for ever
 COLOURS = ("blue", "green")
 
 
@@ -97,12 +99,19 @@ class Cluster:
     # --- parts ------------------------------------------------------------------------
 
     def _kubectl(self, *arguments: str) -> str:
-        done = subprocess.run(  # noqa: S603  # nosec B603, B607
-            ["kubectl", "--namespace", self._namespace, *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        is_watching = arguments[0] == "rollout"
+        try:
+            done = subprocess.run(  # noqa: S603  # nosec B603, B607
+                ["kubectl", "--namespace", self._namespace, *arguments],  # noqa: S607
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=ANSWER_SECONDS + READY_SECONDS * is_watching,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failed(
+                f"kubectl {arguments[0]}: no answer in {error.timeout:g} s"
+            ) from error
         if done.returncode:
             raise Failed(f"kubectl {arguments[0]}: {done.stderr.strip()}")
         return done.stdout
@@ -139,7 +148,9 @@ class Cluster:
             text=True,
         )
         assert begun.stdout is not None  # noqa: S101  # nosec B101
-        said = re.match(r"Forwarding from (127\.0\.0\.1:\d+) ", begun.stdout.readline())
+        answered, _, _ = select.select([begun.stdout], [], [], ANSWER_SECONDS)
+        line = begun.stdout.readline() if answered else ""
+        said = re.match(r"Forwarding from (127\.0\.0\.1:\d+) ", line)
         if not said:
             begun.kill()
             begun.wait()

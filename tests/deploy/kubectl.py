@@ -20,6 +20,8 @@ def main(arguments: list[str]) -> int:
     verb, *rest = arguments[2:]
     state = json.loads(STATE.read_text("utf-8"))
     state["asked"].append([verb, *rest])
+    if verb == state.get("hangs"):
+        time.sleep(600)
     code = globals()[verb](state, rest)
     STATE.write_text(json.dumps(state), "utf-8")
     return code
@@ -82,7 +84,10 @@ def rollout(state: dict, rest: list[str]) -> int:
 def forward(rest: list[str]) -> None:
     """Say where a pod is; stay until ended."""
     pod = rest[0].removeprefix("pod/")
-    port = json.loads(STATE.read_text("utf-8"))["ports"][pod]
+    state = json.loads(STATE.read_text("utf-8"))
+    if state.get("hangs") == "port-forward":
+        time.sleep(600)
+    port = state["ports"][pod]
     print(f"Forwarding from 127.0.0.1:{port} -> 8000", flush=True)
     time.sleep(600)
 

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from rollout_scripts import asking, cluster, rollout, watch
+from rollout_scripts import asking, cluster, golden, rollout, watch
 from served import MODEL
 
+from housing_app.valuation import features
 from tests.deploy.conftest import program
 
 IMAGE = "registry.test/housing_app:1.2.3"
@@ -104,6 +105,22 @@ def test_a_bad_release_is_rolled_back(place, state, monkeypatch):
     assert place.weights() == {"blue": 100, "green": 0}
     verbs = [asked[0] for asked in state()["asked"]]
     assert verbs.count("patch") == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [("get", "get: no answer in 1 s"), ("port-forward", "cannot forward a port to")],
+)
+def test_a_cluster_that_hangs_is_not_waited_for(place, state, monkeypatch, verb, said):
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 1)
+    state(hangs=verb)
+    with pytest.raises(asking.Failed, match=said):
+        place.urls("blue") if verb == "port-forward" else place.weights()
+
+
+def test_golden_requests_hold_the_core_fields():
+    names = [feature.name for feature in features.slot_features("minimal")]
+    assert sorted(golden.CORE) == sorted([*names, "zipcode"])
 
 
 def test_a_cancelled_release_is_rolled_back(place, monkeypatch):
