@@ -1,6 +1,7 @@
 """Logs and metrics of a real server with two workers."""
 
 import json
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -152,6 +153,19 @@ def test_a_scrape_sums_what_the_workers_counted(server, home):
     shares = [n - workers[pid] for pid, n in counts_by_worker(server).items()]
     assert sum(shares) == 100
     assert min(shares) > 0, "one worker answered everything"
+
+
+def test_a_scrape_while_a_worker_makes_its_files_is_answered(server, home):
+    # For a moment a new file is empty; for longer if its worker is killed then.
+    server.post(home)
+    before = scrape(server)
+    young = server.metrics / f"counter_{os.getpid()}.db"
+    young.touch()
+    try:
+        after = scrape(server)
+    finally:
+        young.unlink()
+    assert total(after, "homes_valued_total") == total(before, "homes_valued_total") > 0
 
 
 def test_no_series_is_labelled_by_process(server):
