@@ -26,6 +26,7 @@ from gunicorn.http import wsgi as _gunicorn_wsgi  # noqa: E402
 from housing_app import background as _housing_background  # noqa: E402
 from housing_app import config as _housing_config  # noqa: E402
 from housing_app import errors as _housing_errors  # noqa: E402
+from housing_app import library_logs as _housing_library_logs  # noqa: E402
 from housing_app import logs as _housing_logs  # noqa: E402
 from housing_app import metric_files as _housing_metric_files  # noqa: E402
 from housing_app import traffic as _housing_traffic  # noqa: E402
@@ -56,6 +57,10 @@ forwarded_allow_ips = ""
 secure_scheme_headers = {}
 _gunicorn_wsgi.SERVER = "housing_app"  # there is no setting for the banner
 accesslog = None  # the app logs each request itself, with its id
+logger_class = _housing_library_logs.GunicornLogger
+# Into a pipe or file Python writes by blocks: lines would be late, and a killed worker
+# would take its last ones along.
+sys.stdout.reconfigure(line_buffering=True)
 
 
 def _refuse(sock, status_int, reason, mesg):  # noqa: ANN001, ANN202
