@@ -110,11 +110,10 @@ def headers(text: str) -> dict[str, str]:
     """Take headers as `name=value`, separated by commas; values may be %-encoded."""
     found: dict[str, str] = {}
     for part in text.split(",") if text else []:
-        name, _, value = (piece.strip() for piece in part.partition("="))
-        value = unquote(value)
-        if not re.fullmatch(r"[\w-]+", name, re.ASCII) or not value.isprintable():
+        pair = re.fullmatch(r"\s*([A-Za-z0-9_-]+)\s*=(.*)", part)
+        if not pair or not unquote(pair[2]).isprintable():
             raise ValueError("name=value pairs separated by commas")
-        found[name.lower()] = value
+        found[pair[1].lower()] = unquote(pair[2]).strip()
     return found
 
 
