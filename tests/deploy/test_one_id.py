@@ -138,7 +138,7 @@ def test_no_path_agent_or_header_breaks_a_line_or_the_id(front, traced, home, wh
 
 
 def test_an_invalid_traceparent_is_no_trace_of_nginxs(front):
-    for sent in ("junk", TRACEPARENT.upper(), f"00-{TRACE}", ""):
+    for sent in ("junk", TRACEPARENT.upper(), f"00-{TRACE}", TRACEPARENT + "-x", ""):
         answer = front.get("/metrics", headers={"traceparent": sent})
         (line,) = front.logged(answer.headers["X-Request-ID"])
         assert line["trace_id"] == ""

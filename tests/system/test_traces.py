@@ -158,3 +158,20 @@ def test_flask_run_sends_them_too(start, home, run):
         done = run("-c", code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
         assert done.returncode == 0, done.stderr
         assert [span.name for span in collector.spans()] == ["GET /health/live"]
+
+
+def test_after_a_fork_a_process_has_an_exporter_of_its_own(run):
+    code = (
+        "import os, wsgi\n"
+        "ask = wsgi.app.test_client().get\n"
+        "ask('/health/live', buffered=True).close()\n"
+        "child = os.fork()\n"
+        "ask('/health', buffered=True).close()\n"
+        "child and os.waitpid(child, 0)\n"
+    )
+    with Receiver() as collector:
+        done = run("-c", code, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+        assert done.returncode == 0, done.stderr
+        found = [(s.name, s.service["process.pid"]) for s in collector.spans()]
+    assert len(found) == len(set(found)) == 3
+    assert [name for name, _ in found].count("GET /health") == 2
