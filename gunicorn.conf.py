@@ -25,9 +25,12 @@ from gunicorn.http import wsgi as _gunicorn_wsgi  # noqa: E402
 
 from housing_app import background as _housing_background  # noqa: E402
 from housing_app import config as _housing_config  # noqa: E402
+from housing_app import error_reports as _housing_error_reports  # noqa: E402
 from housing_app import errors as _housing_errors  # noqa: E402
+from housing_app import library_logs as _housing_library_logs  # noqa: E402
 from housing_app import logs as _housing_logs  # noqa: E402
 from housing_app import metric_files as _housing_metric_files  # noqa: E402
+from housing_app import tracing as _housing_tracing  # noqa: E402
 from housing_app import traffic as _housing_traffic  # noqa: E402
 
 try:
@@ -56,6 +59,10 @@ forwarded_allow_ips = ""
 secure_scheme_headers = {}
 _gunicorn_wsgi.SERVER = "housing_app"  # there is no setting for the banner
 accesslog = None  # the app logs each request itself, with its id
+logger_class = _housing_library_logs.GunicornLogger
+# Into a pipe or file Python writes by blocks: lines would be late, and a killed worker
+# would take its last ones along.
+sys.stdout.reconfigure(line_buffering=True)
 
 
 def _refuse(sock, status_int, reason, mesg):  # noqa: ANN001, ANN202
@@ -120,6 +127,8 @@ def post_worker_init(worker):  # noqa: ANN001, ANN201
 
     The master's models may be older than serving.json: no request shall see them.
     """
+    _housing_tracing.start(worker.wsgi)
+    _housing_error_reports.start(worker.wsgi)
     _housing_traffic.follow(worker.wsgi)
     _housing_background.start(worker.wsgi)
 
@@ -128,6 +137,8 @@ def worker_exit(server, worker):  # noqa: ANN001, ANN201
     """End it before the worker does."""
     if worker.wsgi is not None:
         _housing_background.stop(worker.wsgi)
+        _housing_error_reports.stop(worker.wsgi)
+        _housing_tracing.stop(worker.wsgi)
 
 
 def child_exit(server, worker):  # noqa: ANN001, ANN201

@@ -29,6 +29,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> "Flask":
         database,
         demographics_sql,
         drift,
+        error_reports,
         errors,
         extensions,
         headers,
@@ -39,6 +40,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> "Flask":
         ops,
         outcomes,
         site,
+        tracing,
         traffic,
         v1,
     )
@@ -56,6 +58,8 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> "Flask":
     demographics_sql.init_app(app)
     # First hooks first: a request has a name before anything can fail.
     logs.init_app(app)
+    tracing.init_app(app)
+    error_reports.init_app(app)
     metrics.init_app(app)
     errors.init_app(app)
     headers.init_app(app)

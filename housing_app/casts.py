@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import click
 
@@ -103,6 +104,33 @@ def url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return cast
+
+
+def headers(text: str) -> dict[str, str]:
+    """Take headers as `name=value`, separated by commas; values may be %-encoded."""
+    found: dict[str, str] = {}
+    for part in text.split(",") if text else []:
+        pair = re.fullmatch(r"\s*([A-Za-z0-9_-]+)\s*=(.*)", part)
+        if not pair or not unquote(pair[2]).isprintable():
+            raise ValueError("name=value pairs separated by commas")
+        found[pair[1].lower()] = unquote(pair[2]).strip()
+    return found
+
+
+def share(text: str) -> float:
+    """Take a share from 0 to 1."""
+    if not re.fullmatch(r"0(\.[0-9]{1,9})?|1(\.0{1,9})?", text):
+        raise ValueError("a share from 0 to 1, such as 0.1")
+    return float(text)
+
+
+def dsn(text: str) -> str:
+    """Take what Sentry calls a DSN, or nothing."""
+    if text and not re.fullmatch(
+        r"https?://\w+(:\w+)?@[\w.-]+(:[0-9]{1,5})?(/[\w.-]+)*/[0-9]+", text, re.ASCII
+    ):
+        raise ValueError("a DSN such as https://key@sentry.example/1")
+    return text
 
 
 def origins(text: str) -> tuple[str, ...]:

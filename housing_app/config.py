@@ -230,6 +230,41 @@ SETTINGS = (
         "Least severe log line to write.",
     ),
     Setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        casts.url("http", "https"),
+        "",
+        "OpenTelemetry collector that gets the traces, OTLP over HTTP, such as "
+        "http://collector:4318; empty for none. Needs housing_app[otel].",
+    ),
+    Setting(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        casts.headers,
+        "",
+        "Headers for the collector, name=value separated by commas: its token.",
+        secret=True,
+    ),
+    Setting(
+        "OTEL_SERVICE_NAME",
+        casts.word,
+        "housing_app",
+        "What the traces call this service.",
+    ),
+    Setting(
+        "OTEL_TRACES_SAMPLER_ARG",
+        casts.share,
+        "1",
+        "Share of the requests that are traced; of those with a traceparent, the "
+        "caller decides.",
+    ),
+    Setting(
+        "SENTRY_DSN",
+        casts.dsn,
+        "",
+        "Sentry that gets the errors, without what was asked; empty for none. Needs "
+        "housing_app[sentry].",
+        secret=True,
+    ),
+    Setting(
         "PORT",
         casts.whole(1, casts.LAST_PORT),
         "8000",

@@ -6,8 +6,9 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
+from housing_app import error_reports
 from housing_app.auth import Refused
 from housing_app.database import StoreDown
 from housing_app.journal import JournalFull
@@ -215,6 +216,9 @@ def _refused(error: Refused) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
+    if isinstance(error, InternalServerError) and error.original_exception:
+        # Of what comes after the view; Flask has logged it.
+        error_reports.send(error.original_exception)
     if status < 400 and error.response is None:
         # A routing redirect (a missing slash) is an answer, not a problem.
         return Response(status=status, headers=error.get_headers())
@@ -229,4 +233,5 @@ def _http_error(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
+    error_reports.send(error)
     return render(Problem("internal-error", "The error was logged under this id."))

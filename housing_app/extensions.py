@@ -6,6 +6,8 @@ from functools import wraps
 from typing import Any
 
 from flask import request
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 
 from housing_app import metric_files
@@ -32,9 +34,15 @@ class _Exporter(PrometheusMetrics):
     could blow up (see metrics.py).
     """
 
-    def generate_metrics(self, *arguments: Any, **options: Any) -> Any:
-        with metric_files.reading(os.environ.get("PROMETHEUS_MULTIPROC_DIR")):
-            return super().generate_metrics(*arguments, **options)
+    def generate_metrics(self, accept_header: str = "", names: object = None) -> Any:
+        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if folder is None:  # one process, nothing in files
+            return super().generate_metrics(accept_header, names)
+        registry = CollectorRegistry()
+        metric_files.Collector(registry, folder)
+        write, content_type = choose_encoder(accept_header)
+        with metric_files.reading(folder):
+            return write(registry).decode(), content_type
 
 
 exporter = _Exporter.for_app_factory(

@@ -84,6 +84,18 @@ model_cache_poisoned = Counter(
     "model_cache_poisoned", "Models' bytes in Redis that were not what their key says."
 )
 
+trace_spans = Counter(
+    "trace_spans",
+    "Spans for the collector: sent, failed (it did not take them) or dropped (too many "
+    "were waiting for it).",
+    ["result"],
+)
+error_reports = Counter(
+    "error_reports",
+    "Errors for Sentry: queued, held (too many in a minute) or lost (it did not take "
+    "them).",
+    ["result"],
+)
 auth_failures = Counter(
     "auth_failures", "Requests without a good token where one is needed."
 )

@@ -94,6 +94,15 @@ def test_an_empty_variable_counts_as_unset(name, text):
         ("REDIS_URL", "rediss://:p@cache:6379/1", "rediss://:p@cache:6379/1"),
         ("DATABASE_URL", "postgresql://u:p@db/x", "postgresql://u:p@db/x"),
         ("CORS_ORIGINS", "https://a.example", ("https://a.example",)),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otel:4318", "https://otel:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "A=b%20c, d=e=", {"a": "b c", "d": "e="}),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25", 0.25),
+        ("OTEL_TRACES_SAMPLER_ARG", "1.0", 1.0),
+        (
+            "SENTRY_DSN",
+            "https://k@o1.sentry.example/7",
+            "https://k@o1.sentry.example/7",
+        ),
         (
             "CORS_ORIGINS",
             "http://localhost:3000, https://a.example",
@@ -156,6 +165,16 @@ def test_a_variable_is_cast_to_its_value(name, text, value):
         ("REDIS_URL", "redis://"),
         ("DATABASE_URL", "mysql://db/x"),
         ("CORS_ORIGINS", "*"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "token"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=b%0d%0aX-Evil: c"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1.5"),
+        ("OTEL_TRACES_SAMPLER_ARG", "nan"),
+        ("OTEL_TRACES_SAMPLER_ARG", "10%"),
+        ("SENTRY_DSN", "https://sentry.example/1"),
+        ("SENTRY_DSN", "https://k@sentry.example"),
+        ("SENTRY_DSN", "true"),
         ("CORS_ORIGINS", "null"),
         ("CORS_ORIGINS", "https://a.example/"),
         ("CORS_ORIGINS", "https://*.example"),
@@ -245,9 +264,16 @@ def test_without_auth_the_loopback_is_served(address):
     assert loaded(BIND=address)["BIND"] == address
 
 
-@pytest.mark.parametrize("name", ["JWT_SECRET", "REDIS_URL", "DATABASE_URL"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("JWT_SECRET", "REDIS_URL", "DATABASE_URL"),
+        *("SENTRY_DSN", "OTEL_EXPORTER_OTLP_HEADERS"),
+    ],
+)
 def test_secrets_are_neither_shown_nor_repeated(name):
-    good = dict(PRODUCTION, REDIS_URL="redis://:pw@cache")[name]
+    sent_on = {"SENTRY_DSN": "https://k@s/1", "OTEL_EXPORTER_OTLP_HEADERS": "a=b"}
+    good = (dict(PRODUCTION, REDIS_URL="redis://:pw@cache") | sent_on)[name]
     assert config.masked(loaded(**{name: good}))[name] == "********"
     assert "hunter2" not in error_of(**{name: "hunter2"})
 

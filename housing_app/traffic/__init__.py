@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 
 from flask import Flask
 
-from housing_app import demographics, demographics_sql, metrics, model_store
+from housing_app import (
+    demographics,
+    demographics_sql,
+    error_reports,
+    metrics,
+    model_store,
+    tracing,
+)
 from housing_app.demographics import Demographics
 from housing_app.logs import log
 from housing_app.traffic import shadow, swap, tally
@@ -140,14 +147,17 @@ def _failed(model: Predictor, error: Exception) -> None:
     metrics.prediction_errors.labels(found.name, found.version).inc()
     tally.of(found.id).failed()
     log.error("model failed", model=found.id, exc_info=error)
+    error_reports.send(error, model=found.id)
 
 
 def _value(
     model: Predictor, slot: Slot, variant: str, homes: Homes, details: Details
 ) -> Valuations:
     started = perf_counter()
-    rows = demographics.current().join(homes.zipcodes, model.demographics)
-    valuations = model.value(homes, rows, details, slot)
+    with tracing.step("join"):
+        rows = demographics.current().join(homes.zipcodes, model.demographics)
+    with tracing.step("value", model.manifest.id):
+        valuations = model.value(homes, rows, details, slot)
     manifest, seconds = model.manifest, perf_counter() - started
     name, version = manifest.name, manifest.version
     metrics.labelled(metrics.prediction_seconds, name, version).observe(seconds)

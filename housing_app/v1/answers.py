@@ -5,7 +5,7 @@ from datetime import date
 from os import urandom
 from typing import Any
 
-from housing_app import traffic
+from housing_app import tracing, traffic
 from housing_app.cache import Cache
 from housing_app.errors import Problem
 from housing_app.traffic import Choice
@@ -62,7 +62,8 @@ def value_payload(
         {"id": name} | one for name, one in zip(ids, answer["predictions"], strict=True)
     ]
     answer = {**answer, "predictions": named}
-    record(homes, answer)
+    with tracing.step("journal"):
+        record(homes, answer)
     if valued:
         traffic.offer(slot, *valued, ids)
     return answer
@@ -78,7 +79,8 @@ def _value(
     admit: Callable[[int], None],
 ) -> tuple[dict[str, Any], tuple[features.Homes, features.FloatArray]]:
     """Return the answer but for the ids, which are new each time; homes and prices."""
-    request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
+    with tracing.step("validate"):
+        request = schemas.load_request(payload, slot, settings["MAX_RECORDS"])
     admit(len(request))
     homes = request.homes(choice.model.valuation_date)
     refuse = settings["REFUSE_OUTSIDE_AREA"]

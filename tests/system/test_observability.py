@@ -1,14 +1,18 @@
 """Logs and metrics of a real server with two workers."""
 
 import json
+import os
 import re
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.system.conftest import wait_for_workers, wait_until_ready
+
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"  # pragma: allowlist secret
-GUNICORNS_OWN = re.compile(r"\[[^\]]+\] \[\d+\] \[[A-Z]+\] ")
 
 
 # --- logs ---------------------------------------------------------------------------
@@ -28,12 +32,47 @@ def test_every_line_is_json_with_an_id_or_gunicorns_own(server):
     for text in server.lines():
         if text.startswith("{"):
             line = json.loads(text)
-            assert re.fullmatch(r"[\w.-]{1,128}", line["request_id"], re.ASCII)
+            if line["event"] != "library":
+                assert re.fullmatch(r"[\w.-]{1,128}", line["request_id"], re.ASCII)
             assert line["level"] in {"info", "warning", "error"}
             assert line["timestamp"]
-        elif not GUNICORNS_OWN.match(text):
+        else:
             # The greeting, and nothing else, is meant for people.
             assert re.fullmatch(r"(|housing_app answers on .*|  curl .*)", text)
+
+
+def test_gunicorns_lines_are_json_from_its_start_to_its_end(start):
+    # Unbuffered output is what containers have; a plain `make run` has not.
+    process, server = start(
+        RATE_LIMIT="off", GUNICORN_CMD_ARGS="--timeout 1", PYTHONUNBUFFERED=""
+    )
+    try:
+        wait_until_ready(process, server)
+        hung, other = wait_for_workers(server)
+        os.kill(hung, signal.SIGSTOP)
+        deadline = time.monotonic() + 20
+        while hung in server.workers() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(other, signal.SIGKILL)
+        wait_for_workers(server)
+        answer = server.get("/health/live")
+        assert server.logged(answer.headers["X-Request-ID"]), "written at once"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+    own = [line for line in server.library_lines() if "gunicorn" in line["logger"]]
+    assert [text for text in server.lines() if text.startswith("[")] == []
+    said = "\n".join(f"{line['level']}: {line['message']}" for line in own)
+    for wanted in (
+        "info: Starting gunicorn ",
+        f"info: Listening at: {server.url} ",
+        f"info: Booting worker with pid: {hung}",
+        f"critical: WORKER TIMEOUT (pid:{hung})",
+        f"error: Worker (pid:{other}) was sent SIGKILL!",
+        "info: Worker exiting ",
+        "info: Shutting down: Master",
+    ):
+        assert wanted in said, said
 
 
 def test_a_payload_does_not_reach_the_log(server, home):
@@ -87,10 +126,7 @@ def test_no_client_can_forge_a_log_line(server, what):
     server.talk(INJECTIONS[what] + b"\r\nHost: test\r\n\r\n")
     for text in server.output.read_bytes().splitlines()[known:]:
         assert b"\x1b" not in text
-        if text.startswith(b"{"):
-            assert json.loads(text)["event"] != "forged"
-        else:
-            assert GUNICORNS_OWN.match(text.decode())
+        assert json.loads(text)["event"] != "forged"
 
 
 # --- metrics ------------------------------------------------------------------------
@@ -152,6 +188,19 @@ def test_a_scrape_sums_what_the_workers_counted(server, home):
     shares = [n - workers[pid] for pid, n in counts_by_worker(server).items()]
     assert sum(shares) == 100
     assert min(shares) > 0, "one worker answered everything"
+
+
+def test_a_scrape_while_a_worker_makes_its_files_is_answered(server, home):
+    # For a moment a new file is empty; for longer if its worker is killed then.
+    server.post(home)
+    before = scrape(server)
+    young = server.metrics / f"counter_{os.getpid()}.db"
+    young.touch()
+    try:
+        after = scrape(server)
+    finally:
+        young.unlink()
+    assert total(after, "homes_valued_total") == total(before, "homes_valued_total") > 0
 
 
 def test_no_series_is_labelled_by_process(server):
