@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test mlflow lint operate-check sbom fuzz bench bench-peers \
-	bench-quick lifecycle blue-green-demo examples model requirements clean
+	bench-quick lifecycle blue-green-demo recovery-drill examples model requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -86,6 +86,9 @@ lifecycle: $(DEV) ## Retrain, gate, shadow, 10 %, 100 %, roll back, under load (
 
 blue-green-demo: $(DEV) ## Roll out good and bad releases behind nginx, under load
 	@$(WITH_OPENMP) $(PY) tests/deploy/blue_green_demo.py
+
+recovery-drill: $(DEV) ## Lose each part under load, bring it back; writes docs/recovery.md
+	@$(WITH_OPENMP) $(PY) tests/recovery/drill.py
 
 HOMES := data/example_homes.csv
 URL := http://127.0.0.1:$(or $(PORT),8000)

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -23,15 +24,19 @@ class Load:
         threads: int = 4,
         timeout: float = 10.0,
         keep: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.statuses: Counter[Any] = Counter()
         self.seconds: list[float] = []  # of each answer
         self.models: list[tuple[float, float, str]] = []  # begun, answered, by which
         self.ids: list[str] = []  # of acknowledged predictions
+        self.acknowledged: dict[str, float] = {}  # the same, and when they were
+        self.failures: list[tuple[float, Any]] = []  # when, and what came instead
         self.unrecorded: list[str] = []  # of those that were said not to be recorded
         self.retries = 0  # on kept connections that the server had closed
         self._address = ("127.0.0.1", port, timeout)
         self._body, self._path = json.dumps(payload), path
+        self._headers = {"Content-Type": "application/json"} | dict(headers or {})
         self._pause = threads / rate
         self._keep = keep
         self._done = threading.Event()
@@ -82,13 +87,18 @@ class Load:
                 wire.close()
             with self._lock:
                 self.statuses[status] += 1
-                self.seconds.append(time.monotonic() - began)
+                now = time.monotonic()
+                self.seconds.append(now - began)
+                if status != 200:
+                    self.failures.append((now, status))
                 answer = json.loads(body)
                 if model := answer.get("model"):
                     name = f"{model['name']}-{model['version']}"
-                    self.models.append((began, time.monotonic(), name))
+                    self.models.append((began, now, name))
                 ids = [p["id"] for p in answer.get("predictions", [])]
                 (self.ids if recorded else self.unrecorded).extend(ids)
+                if recorded:
+                    self.acknowledged.update(dict.fromkeys(ids, now))
         wire.close()
 
     def _ask_over(self, wire: http.client.HTTPConnection) -> tuple[Any, bool, bytes]:
@@ -108,8 +118,7 @@ class Load:
         return found
 
     def _ask(self, wire: http.client.HTTPConnection) -> tuple[Any, bool, bytes]:
-        headers = {"Content-Type": "application/json"}
-        wire.request("POST", self._path, self._body, headers)
+        wire.request("POST", self._path, self._body, self._headers)
         answer = wire.getresponse()
         recorded = answer.getheader("Prediction-Recorded") != "no"
         return answer.status, recorded, answer.read()

@@ -53,7 +53,8 @@ def prepare(settings: Mapping[str, Any], seconds: int = SECONDS) -> Path:
     if not settings["MODEL_STORE_URL"]:
         return root
     found = _in_child(settings, root, seconds)
-    if reason := found.get("error"):
+    reason = found.get("error")
+    if reason:
         if not (root / SERVING).is_file():
             raise ModelStoreError(
                 f"MODEL_STORE_URL: {reason}; {root} holds no copy: {_CURE}"
@@ -65,6 +66,7 @@ def prepare(settings: Mapping[str, Any], seconds: int = SECONDS) -> Path:
             source: found[source] for source in ("local", "cache", "store")
         }
         _count(found)
+    poll.note(root, reason)
     metrics.store_down.labels(poll.NAME).set(state["status"] != checks.OK)
     _state.clear()
     _state.update(state)

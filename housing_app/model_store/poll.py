@@ -7,6 +7,7 @@ and 100 MB; by one worker of a machine at a time.
 import os
 import subprocess  # nosec B404 - runs our own command
 import sys
+from contextlib import suppress
 from pathlib import Path
 from time import time
 from typing import Any
@@ -17,32 +18,52 @@ from housing_app.logs import log
 from housing_app.registry import trial
 
 NAME = "model store"
-_LOCK = ".poll"
+_LOCK = ".poll"  # holds how the last look went
+_FINE = "ok"
 _SECONDS = 120.0
 _COMMAND = [sys.executable, "-m", "flask", "--app", "housing_app", "store", "pull"]
 
 
 def look(folder: Path, seconds: int, state: dict[str, Any]) -> None:
-    """Fetch what the store serves now, unless a worker did so lately; note how it went.
+    """Fetch what the store serves now, and note how it went.
 
-    What is fetched changes serving.json last, which the workers follow.
+    What is fetched changes serving.json last, which the workers follow. One worker
+    looks at a time; those that come soon after take its word, or they would go on
+    saying what they found themselves, perhaps long ago.
     """
-    with (folder / _LOCK).open("a") as lock:
+    with (folder / _LOCK).open("a+", encoding="utf-8") as lock:
         if not files.locked(lock.fileno()):
             return
         if time() - os.fstat(lock.fileno()).st_mtime < seconds / 2:
-            return
-        os.utime(lock.fileno())
-        reason = _pull()
-    if reason and state.get("detail") != reason:
-        log.warning(NAME, up=False, reason=reason)
-    state.clear()
-    state.update(
-        {"status": checks.DEGRADED, "detail": reason}
-        if reason
-        else {"status": checks.OK}
-    )
-    metrics.store_down.labels(NAME).set(bool(reason))
+            lock.seek(0)
+            if not (found := lock.read()):
+                return  # nobody has looked yet
+        else:
+            os.utime(lock.fileno())
+            found = _pull() or _FINE
+            lock.truncate(0)
+            lock.write(found)
+    _tell(found, state)
+
+
+def note(folder: Path, reason: str | None) -> None:
+    """Let workers know how a look went that was not theirs: that of a start."""
+    with suppress(OSError):  # on a full disk a start has worse to tell
+        (folder / _LOCK).write_text(reason or _FINE, "utf-8")
+
+
+def _tell(found: str, state: dict[str, Any]) -> None:
+    is_down = found != _FINE
+    if is_down and state.get("detail") != found:
+        log.warning(NAME, up=False, reason=found)
+    if is_down or state.get("status") != checks.OK:
+        state.clear()
+        state.update(
+            {"status": checks.DEGRADED, "detail": found}
+            if is_down
+            else {"status": checks.OK}
+        )
+    metrics.store_down.labels(NAME).set(is_down)
 
 
 def _pull() -> str | None:

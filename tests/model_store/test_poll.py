@@ -63,3 +63,31 @@ def test_a_store_that_fails_changes_nothing_and_is_told(published):
     assert state["status"] == "degraded"
     assert "serving.json" in state["detail"]
     assert (folder / "serving.json").read_bytes() == before
+
+
+def test_all_workers_say_what_the_one_that_looked_has_found(published):
+    store, _, folder = published
+    first, second = {}, {"status": "ok"}
+    served = store.read("serving.json")
+    aged(folder)
+    store.write("serving.json", b"{}")
+    poll.look(folder, 60, first)
+    poll.look(folder, 60, second)
+    assert first == second
+    assert second["status"] == "degraded"
+    store.write("serving.json", served)
+    aged(folder)
+    poll.look(folder, 60, first)
+    poll.look(folder, 60, second)
+    assert first == second == {"status": "ok"}
+
+
+def test_a_start_is_a_look_too(published):
+    _, _, folder = published
+    state = {"status": "ok", "store": 9}
+    poll.note(folder, None)
+    poll.look(folder, 60, state)
+    assert state == {"status": "ok", "store": 9}, "what the start counted stays"
+    poll.note(folder, "away")
+    poll.look(folder, 60, state)
+    assert state == {"status": "degraded", "detail": "away"}
