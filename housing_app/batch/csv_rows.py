@@ -1,0 +1,178 @@
+"""Rows of CSV (RFC 4180, UTF-8, a header): bytes to columns, columns to bytes."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from housing_app.batch.errors import BatchError
+from housing_app.batch.layout import Layout, Parsed
+from housing_app.batch.rules import ABSENT, Column, Errors
+from housing_app.v1 import columns as plain
+from housing_app.v1.columns import VALUATION_DATE
+from housing_app.valuation.features import ZIPCODE
+
+
+def cell(name: str, text: str) -> Any:
+    """Return what JSON would hold for a cell: None for an empty one.
+
+    A zipcode of fewer digits is the number it stands for: spreadsheets drop zeros.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    if name == VALUATION_DATE or (name == ZIPCODE and plain.zipcode(text)):
+        return text
+    return text if (number := _number(text)) is None else number
+
+
+def _number(text: str) -> float | None:
+    # Python also takes 1_000 and the digits of other scripts; no other program does.
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def header(first: bytes) -> list[str]:
+    """Return the names of a header line."""
+    try:
+        text = first.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BatchError("the header is not UTF-8 text") from None
+    (names,) = csv.reader([text]) if text.strip() else ([],)
+    return [name.strip() for name in names]
+
+
+def parse(content: bytes, layout: Layout, first: int) -> Parsed:
+    """Return the columns of a chunk whose first row has this number."""
+    names = layout.names
+    text = _decoded(content, first)
+    rows, refused, raw = _rows(text, names, first)
+    by_name = dict(zip(names, zip(*rows, strict=True), strict=True))
+    odd = not text.isascii() or "_" in text
+    columns = {name: _column(name, by_name[name], odd) for name in layout.fields}
+    if not set(names).isdisjoint(by_name.get(ZIPCODE, ())):
+        row = next(i for i, x in enumerate(by_name[ZIPCODE]) if x in set(names))
+        raise changed(first + row)
+    return Parsed(
+        len(rows),
+        columns,
+        {name: by_name[name] for name in layout.kept},
+        refused,
+        lambda row: (
+            raw[row] if row in raw else dict(zip(names, rows[row], strict=True))
+        ),
+    )
+
+
+def changed(row: int) -> BatchError:
+    """Return the end over a second header."""
+    return BatchError(
+        f"row {row:,} is a header: the columns change there; score each table by itself"
+    )
+
+
+def _decoded(content: bytes, first: int) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        row = first + content[: error.start].count(b"\n")
+        raise BatchError(
+            f"row {row:,} is not UTF-8 text: convert the file, as by "
+            "iconv -f WINDOWS-1252 -t UTF-8"
+        ) from None
+
+
+def _read(text: str) -> Iterator[list[str] | str]:
+    """Yield the cells of each record, or what is wrong with it."""
+    reader = csv.reader(io.StringIO(text, newline="\n"))
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield f"is not CSV ({error})"
+
+
+def _rows(
+    text: str, names: Sequence[str], first: int
+) -> tuple[list[list[str]], dict[int, Errors], dict[int, Any]]:
+    """Return the cells of each row, why some have none, and what these hold instead."""
+    width = len(names)
+    try:
+        rows: list[Any] = list(csv.reader(io.StringIO(text, newline="\n")))
+    except csv.Error:
+        rows = list(_read(text))
+    if set(map(len, rows)) == {width} and set(map(type, rows)) == {list}:
+        return rows, {}, {}
+    refused: dict[int, Errors] = {}
+    raw: dict[int, Any] = {}
+    known = set(names)
+    for i, row in enumerate(rows):
+        if isinstance(row, list):
+            if len(row) == width:
+                continue
+            if len(known.intersection(row)) > 1:
+                raise changed(first + i)
+            raw[i], why = row, f"has {len(row)} cells, not {width}"
+        else:
+            raw[i], why = None, row
+        refused[i] = [{"pointer": "", "detail": why}]
+        rows[i] = [""] * width
+    return rows, refused, raw
+
+
+def _column(name: str, cells: Sequence[str], odd: bool) -> Column:
+    """Return an array of numbers, or where there are others a list."""
+    if name == VALUATION_DATE:
+        # CSV has no way to leave a member out but this.
+        return [text.strip() or ABSENT for text in cells]
+    if name == ZIPCODE:
+        known = {text: cell(name, text) for text in set(cells)}
+        return [known[text] for text in cells]
+    if not (odd and _is_odd(cells)):
+        try:
+            found = np.array([float(text) if text else math.nan for text in cells])
+        except ValueError:
+            pass
+        else:
+            if np.count_nonzero(np.isnan(found)) == cells.count(""):
+                return found
+    return [cell(name, text) for text in cells]
+
+
+def _is_odd(cells: Sequence[str]) -> bool:
+    text = "".join(cells)
+    return not text.isascii() or "_" in text
+
+
+def write(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """Return rows without a header."""
+    out = io.StringIO()
+    cells = [_cells(name, column) for name, column in columns.items()]
+    csv.writer(out, lineterminator="\n").writerows(zip(*cells, strict=True))
+    return out.getvalue().encode()
+
+
+def write_header(names: Sequence[str]) -> bytes:
+    """Return the header line."""
+    return write({str(place): [name] for place, name in enumerate(names)})
+
+
+def _cells(name: str, column: Sequence[Any]) -> Iterable[Any]:
+    if name in ("missing", "warnings"):
+        return map(" ".join, column)
+    if {bool, list, dict}.isdisjoint(map(type, column)):
+        return column
+    return [
+        json.dumps(value) if isinstance(value, bool | list | dict) else value
+        for value in column
+    ]
