@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -156,10 +156,18 @@ def _is_odd(cells: Sequence[str]) -> bool:
 
 def write(columns: Mapping[str, Sequence[Any]]) -> bytes:
     """Return rows without a header."""
-    out = io.StringIO()
+    text = _lines(columns, csv.QUOTE_MINIMAL)
+    if "\r" in text:  # which the csv module leaves bare, and readers take for an end
+        text = _lines(columns, csv.QUOTE_ALL)
+    return text.encode()
+
+
+def _lines(columns: Mapping[str, Sequence[Any]], quoting: Literal[0, 1]) -> str:
     cells = [_cells(name, column) for name, column in columns.items()]
-    csv.writer(out, lineterminator="\n").writerows(zip(*cells, strict=True))
-    return out.getvalue().encode()
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n", quoting=quoting)
+    writer.writerows(zip(*cells, strict=True))
+    return out.getvalue()
 
 
 def write_header(names: Sequence[str]) -> bytes:

@@ -93,9 +93,12 @@ def chunks(
     while block := read(BLOCK):
         rest += block
         found = ends(rest)
+        solid = len(rest.rstrip(b"\r\n"))
         begin = 0
         for last in range(rows - 1, len(found), rows):
             end = int(found[last])
+            if end >= solid:  # what follows may be the end of the file
+                break
             yield Chunk(first, rows, rest[begin:end], at + end)
             first += rows
             begin = end
@@ -103,7 +106,7 @@ def chunks(
         at += begin
         unfinished = len(rest) - (int(found[-1]) - begin if len(found) else 0)
         if unfinished > LONGEST:
-            raise _endless(first + len(found) % rows)
+            raise _endless(first + int((found > begin).sum()))
     rest = _without_empty_lines(rest)
     if rest:
         yield from _last(rest, ends, rows, first, at)

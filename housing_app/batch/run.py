@@ -104,7 +104,7 @@ def _target(files: Files, job: Job, options: Options) -> Streams | Target:
         raise BatchError("a file is written from a file, with a file of rejects")
     pinned = source.pins(files.source) | options.versions
     pinned |= {
-        "the options": [
+        "an option or a column": [
             *(str(path) for path in files[:3]),
             *files[3:],
             *job.layout.kept,

@@ -100,4 +100,8 @@ def pins(path: Path) -> dict[str, Any]:
         return {}
     with path.open("rb") as file:
         head = hashlib.file_digest(io.BytesIO(file.read(_HEAD)), "sha256").hexdigest()
-    return {"size": found.st_size, "time": found.st_mtime_ns, "head": head}
+    return {
+        "the input's size": found.st_size,
+        "the input's time": found.st_mtime_ns,
+        "the input": head,
+    }

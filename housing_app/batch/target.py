@@ -18,7 +18,7 @@ from housing_app import files
 from housing_app.batch.errors import BatchError
 from housing_app.batch.work import Done
 
-_SECONDS = 2.0  # between two checkpoints
+_SECONDS = 1.0  # between two checkpoints
 _WAIT = 5.0  # for the workers of a killed run, which hold its lock until they end
 
 

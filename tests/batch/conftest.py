@@ -3,8 +3,13 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
+import plausible
 import pytest
 
 from housing_app import demographics
@@ -53,6 +58,11 @@ def rows_of(path):
     return parquet.read_table(path).to_pylist()
 
 
+def nothing_under_the_final_names(folder):
+    assert not list(folder.glob("out.*"))
+    assert not list(folder.glob("rejects.*"))
+
+
 @pytest.fixture
 def score(tasks, tmp_path):
     """Score a file's content; return rows, rejects, what was counted and the paths."""
@@ -85,3 +95,46 @@ def score(tasks, tmp_path):
         )
 
     return scored
+
+
+@pytest.fixture
+def command(county_csv):
+    """Start `flask score` as a process."""
+
+    def start(*arguments, **options):
+        environ = os.environ | {"DEMOGRAPHICS_CSV": str(county_csv)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "flask", "--app", "housing_app", "score"]
+            + [str(argument) for argument in arguments],
+            cwd=ROOT,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        )
+
+    return start
+
+
+def children(process):
+    text = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return [int(word) for word in text.split()]
+
+
+def wait_for(found, seconds=60):
+    until = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return value
+
+
+@pytest.fixture
+def big(tmp_path):
+    """A file that takes seconds to score."""
+    header, *lines = written("csv", plausible.homes(30, 3)).splitlines(keepends=True)
+    path = tmp_path / "in.csv"
+    path.write_bytes(header + b"".join(lines) * 4_000)
+    return path
