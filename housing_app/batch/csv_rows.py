@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -50,17 +52,61 @@ def header(first: bytes) -> list[str]:
     return [name.strip() for name in names]
 
 
-def parse(content: bytes, layout: Layout, first: int) -> Parsed:
-    """Return the columns of a chunk whose first row has this number."""
+def parse(content: bytes, layout: Layout, first: int, rows: int) -> Parsed:
+    """Return the columns of a chunk of so many rows, whose first has this number."""
+    by_name = _by_arrow(content, layout.names, rows)
+    if by_name is None:
+        return _parsed(content, layout, first)
+    zipcodes = by_name[ZIPCODE] = by_name[ZIPCODE].to_pylist()
+    _no_header(layout.names, zipcodes, first)
+    columns = {
+        name: by_name[name]
+        if isinstance(by_name[name], np.ndarray)
+        else _column(name, _listed(by_name[name]), odd=False)
+        for name in layout.fields
+    }
+    kept = {name: by_name[name] for name in layout.kept}
+
+    def sent(row: int) -> Any:
+        return again().sent(row)
+
+    @cache
+    def again() -> Parsed:
+        return _parsed(content, layout, first)
+
+    return Parsed(rows, columns, kept, {}, sent)
+
+
+def _listed(column: Any) -> Sequence[str]:
+    found: Sequence[str] = (
+        column.to_pylist() if hasattr(column, "to_pylist") else column
+    )
+    return found
+
+
+def _by_arrow(content: bytes, names: Sequence[str], rows: int) -> Any:
+    """Return columns as pyarrow reads them, None where it is absent or not sure."""
+    if not _has_arrow():
+        return None
+    from housing_app.batch import csv_arrow  # only where pyarrow is installed
+
+    return csv_arrow.read(content, names, rows)
+
+
+@cache
+def _has_arrow() -> bool:
+    return find_spec("pyarrow") is not None
+
+
+def _parsed(content: bytes, layout: Layout, first: int) -> Parsed:
+    """Return the columns of a chunk, as the csv module reads it."""
     names = layout.names
     text = _decoded(content, first)
     rows, refused, raw = _rows(text, names, first)
     by_name = dict(zip(names, zip(*rows, strict=True), strict=True))
     odd = not text.isascii() or "_" in text
     columns = {name: _column(name, by_name[name], odd) for name in layout.fields}
-    if not set(names).isdisjoint(by_name.get(ZIPCODE, ())):
-        row = next(i for i, x in enumerate(by_name[ZIPCODE]) if x in set(names))
-        raise changed(first + row)
+    _no_header(names, by_name[ZIPCODE], first)
     return Parsed(
         len(rows),
         columns,
@@ -70,6 +116,14 @@ def parse(content: bytes, layout: Layout, first: int) -> Parsed:
             raw[row] if row in raw else dict(zip(names, rows[row], strict=True))
         ),
     )
+
+
+def _no_header(names: Sequence[str], zipcodes: Sequence[str], first: int) -> None:
+    """End if a row holds a name where its zipcode should be."""
+    known = {*names}
+    if not known.isdisjoint(zipcodes):
+        row = next(row for row, text in enumerate(zipcodes) if text in known)
+        raise changed(first + row)
 
 
 def changed(row: int) -> BatchError:
@@ -156,6 +210,12 @@ def _is_odd(cells: Sequence[str]) -> bool:
 
 def write(columns: Mapping[str, Sequence[Any]]) -> bytes:
     """Return rows without a header."""
+    if _has_arrow():
+        from housing_app.batch import csv_arrow  # only where pyarrow is installed
+
+        cells = (_cells(name, column) for name, column in columns.items())
+        if (quick := csv_arrow.write(cells)) is not None:
+            return quick
     text = _lines(columns, csv.QUOTE_MINIMAL)
     if "\r" in text:  # which the csv module leaves bare, and readers take for an end
         text = _lines(columns, csv.QUOTE_ALL)
@@ -163,7 +223,7 @@ def write(columns: Mapping[str, Sequence[Any]]) -> bytes:
 
 
 def _lines(columns: Mapping[str, Sequence[Any]], quoting: Literal[0, 1]) -> str:
-    cells = [_cells(name, column) for name, column in columns.items()]
+    cells = [_listed(_cells(name, column)) for name, column in columns.items()]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=quoting)
     writer.writerows(zip(*cells, strict=True))
@@ -175,9 +235,11 @@ def write_header(names: Sequence[str]) -> bytes:
     return write({str(place): [name] for place, name in enumerate(names)})
 
 
-def _cells(name: str, column: Sequence[Any]) -> Iterable[Any]:
+def _cells(name: str, column: Sequence[Any]) -> Sequence[Any]:
     if name in ("missing", "warnings"):
-        return map(" ".join, column)
+        return list(map(" ".join, column))
+    if hasattr(column, "to_pylist"):
+        return column  # of pyarrow, all text
     if {bool, list, dict}.isdisjoint(map(type, column)):
         return column
     return [

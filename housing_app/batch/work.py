@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from housing_app.batch import csv_rows, json_rows
 from housing_app.batch.cuts import Chunk
 from housing_app.batch.errors import BatchError
@@ -45,6 +47,7 @@ def columns_of(task: Task, kept: Sequence[str]) -> list[str]:
 
 def work(job: Job, chunk: Chunk) -> Done:
     """Score a chunk's rows."""
+    gc.disable()  # thousands of small lists, none of them garbage until the end
     try:
         return _worked(job, chunk)
     except BatchError:
@@ -57,6 +60,7 @@ def work(job: Job, chunk: Chunk) -> Done:
             f"rows {chunk.first:,} to {last:,} could not be scored ({why})"
         ) from error
     finally:
+        gc.enable()
         gc.collect(0)
 
 
@@ -80,7 +84,7 @@ def _worked(job: Job, chunk: Chunk) -> Done:
 
 def _parsed(job: Job, chunk: Chunk) -> Parsed:
     if job.source == "csv":
-        return csv_rows.parse(chunk.content, job.layout, chunk.first)
+        return csv_rows.parse(chunk.content, job.layout, chunk.first, chunk.rows)
     if job.source == "jsonl":
         return json_rows.parse(chunk.content, job.layout, job.task.slot)
     from housing_app.batch import parquet_rows  # pyarrow: only where it is needed
@@ -94,17 +98,22 @@ def _output(
     """Return the columns of the output, in their order."""
     columns: dict[str, Sequence[Any]] = {ROW: [first + row for row in scored.rows]}
     for name in job.layout.kept:
-        columns[name] = _chosen(parsed.kept[name], scored.rows, job.target)
+        columns[name] = _chosen(parsed.kept[name], scored.rows, job)
     for name in told(job.task):
         columns[name] = scored.columns.get(name, [])
     return columns
 
 
-def _chosen(column: Any, rows: Sequence[int], target: Format) -> Sequence[Any]:
+def _chosen(column: Any, rows: Sequence[int], job: Job) -> Sequence[Any]:
     """Return the cells of the rows that were scored."""
-    if hasattr(column, "to_pylist"):  # of Parquet: with its type, if that has a use
-        chosen = column if len(rows) == len(column) else column.take(rows)
-        found: Sequence[Any] = chosen if target == "parquet" else chosen.to_pylist()
+    if hasattr(column, "to_pylist"):  # of pyarrow
+        chosen = (
+            column
+            if len(rows) == len(column)
+            else column.take(np.array(rows, dtype=np.int64))
+        )
+        is_good = job.target == "parquet" or {job.source, job.target} == {"csv"}
+        found: Sequence[Any] = chosen if is_good else chosen.to_pylist()
         return found
     if len(rows) == len(column):
         return column  # type: ignore[no-any-return,unused-ignore]

@@ -114,7 +114,9 @@ class Forest:
         depth, count = self._feature.shape
         for start in range(0, len(rows), _HOMES):
             homes = slice(start, start + _HOMES)
-            answers = self._questions.answered(np.ascontiguousarray(by_column[:, homes]))
+            answers = self._questions.answered(
+                np.ascontiguousarray(by_column[:, homes])
+            )
             width = answers.shape[1]
             step = min(_CELLS // width, count)
             first = self._first[:step, None].astype(np.min_scalar_type(step << depth))
