@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from multiprocessing import connection
 
 from housing_app.batch.cuts import Chunk
@@ -19,13 +20,16 @@ _AHEAD = 2  # chunks for each process: one at work, one that waits
 
 
 def worked(
-    job: Job, chunks: Iterable[Chunk], workers: int
+    job: Job, chunks: Iterator[Chunk], workers: int
 ) -> Iterator[tuple[Chunk, Done]]:
     """Yield chunks and what was made of them, in their order.
 
-    One worker is this process. More are forked from it, so that they share its models.
+    One worker, or one chunk, is for this process. More workers are forked from it, so
+    that they share its models.
     """
-    if workers == 1:
+    few = list(islice(chunks, 2))
+    chunks = chain(few, chunks)
+    if workers == 1 or len(few) < 2:
         for chunk in chunks:
             yield chunk, work(job, chunk)
         return
@@ -42,7 +46,7 @@ def worked(
 def _in_order(
     pool: ProcessPoolExecutor, job: Job, chunks: Iterable[Chunk], workers: int
 ) -> Iterator[tuple[Chunk, Done]]:
-    pool.submit(os.getpid).result()  # forks all, before a file is read
+    pool.submit(os.getpid).result()  # forks them all
     waiting: deque[tuple[Chunk, Future[Done]]] = deque()
     try:
         for chunk in chunks:

@@ -100,9 +100,10 @@ def _types(files: Files, names: Sequence[str], kept: Sequence[str]) -> dict[str,
 def _target(files: Files, job: Job, options: Options) -> Streams | Target:
     if files.target is None:
         return Streams(files.rejects)
-    if files.source is None or files.rejects is None:
-        raise BatchError("a file is written from a file, with a file of rejects")
-    pinned = source.pins(files.source) | options.versions
+    if files.rejects is None:
+        raise BatchError("an output file takes a file of rejects beside it")
+    pinned = source.pins(files.source) if files.source else {}
+    pinned |= options.versions
     pinned |= {
         "an option or a column": [
             *(str(path) for path in files[:3]),

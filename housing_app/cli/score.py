@@ -104,9 +104,9 @@ def command(
     goes to a file of rejects with every reason. OUT appears when it is complete.
     """
     files = _files(source, target, rejects, kind, resume=resume, force=force)
-    started = perf_counter()
     with failures.in_one_line(target), threadpool_limits(1):
         task, versions = _installed(slot, float(interval), explain, comparables)
+        started = perf_counter()
         options = Options(_names(keep), workers or _cores(), chunk, resume, versions)
         try:
             with _progress() as (begin, step):
@@ -202,7 +202,7 @@ def _installed(
 @contextmanager
 def _progress() -> Iterator[Any]:
     """Yield what shows how far a run is, on a terminal."""
-    form = "{desc}: {percentage:3.0f}%|{bar}| {postfix} [{elapsed}<{remaining}]"
+    form = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
     with tqdm(desc="score", disable=None, bar_format=form) as bar:
         tally = {"rows": 0}
         columnar = False
