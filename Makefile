@@ -68,7 +68,7 @@ SECONDS := 600
 fuzz: $(DEV) ## Look for bodies that break the parser (SECONDS=600; not in CI)
 	@$(WITH_OPENMP) $(PY) tests/fuzz/fuzz_requests.py --seconds $(SECONDS)
 
-BENCH := micro load startup memory scale
+BENCH := micro load startup memory scale bulk
 bench: $(DEV) ## Measure the service and write benchmarks/README.md (a quarter of an hour)
 	@$(WITH_OPENMP) for each in $(BENCH); do \
 		$(PY) benchmarks/$$each.py || exit; done

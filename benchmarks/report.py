@@ -82,7 +82,11 @@ def _cores(load: Figures, value: float) -> float:
     return value / load["workers"]
 
 
-_LOAD, _PEERS, _MEMORY = ("load",), ("peers",), ("memory",)
+def _bulk(bulk: Figures, way: str, other: str) -> float:
+    return float(bulk["rates"][way] / bulk["rates"][other])
+
+
+_LOAD, _PEERS, _MEMORY, _BULK = ("load",), ("peers",), ("memory",), ("bulk",)
 GOALS = (
     Goal("one home, of the empty view's rate", "≥ 0.50", _LOAD, _ratio,
          lambda x: x >= 0.5),
@@ -101,6 +105,14 @@ GOALS = (
     Goal("five comparables, of the plain rate", "≥ 0.7", _LOAD,
          lambda d: _detail(d, "5 comparables") / _at(d["closed"], "ours")["rate"],
          lambda x: x >= 0.7),
+    Goal("bulk CSV, of the model's own batch rate", "≥ 0.7", _BULK,
+         lambda b: _bulk(b, "csv, 1", "model"), lambda x: x >= 0.7),
+    Goal("bulk Parquet, of the same", "≥ 0.7", _BULK,
+         lambda b: _bulk(b, "parquet, 1", "model"), lambda x: x >= 0.7),
+    Goal("bulk CSV, homes/s of a core", "≥ 15,000", _BULK,
+         lambda b: b["rates"]["csv, 1"], lambda x: x >= 15_000),
+    Goal("bulk CSV on two cores, of one", "≥ 1.8", _BULK,
+         lambda b: _bulk(b, "csv, 2", "csv, 1"), lambda x: x >= 1.8),
     Goal("seconds from the start of the process to ready", "≤ 1.5", ("startup",),
          lambda s: s["warm"]["ready_s"], lambda x: x <= 1.5),
     Goal("MiB that a worker has to itself", "≤ 60", _MEMORY,
@@ -211,10 +223,35 @@ def scale(figures: Figures) -> str:
     return "\n".join(parts)
 
 
+_WAYS = {
+    "model": "the model's own batch prediction, of one core",
+    "trees": "… its trees alone, columns ready",
+    "posted": "posted to a server, 1,000 homes a request",
+    "script": "pandas + scikit-learn, nearest neighbours",
+}
+
+
+def bulk(figures: Figures) -> str:
+    """Return the table of ways to value a file."""
+    rates = figures["rates"]
+    rows = []
+    for way, rate in rates.items():
+        kind, _, workers = way.partition(", ")
+        told = f"`flask score`, {kind}, workers: {workers}" if workers else _WAYS[way]
+        rows.append((told, rate, rate / rates["model"]))
+    head = ("Way", "homes/s", "of the model's own")
+    about = (
+        f"{figures['homes']:,} homes ({figures['few']:,} posted, and of the script), "
+        f"machine load {figures['load'][0]}.\n"
+    )
+    return about + "\n" + table(head, rows)
+
+
 SECTIONS = {
     "load": ("Over HTTP", load),
     "peers": ("Peers", peers),
     "micro": ("Where the time goes", micro),
+    "bulk": ("Bulk scoring", bulk),
     "startup": ("Start", startup),
     "memory": ("Memory", memory),
     "scale": ("Growth", scale),

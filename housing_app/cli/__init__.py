@@ -17,6 +17,7 @@ from housing_app.cli import (
     outcomes,
     registry,
     retrain,
+    score,
     service,
     store,
     token,
@@ -38,6 +39,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(model.group)
     app.cli.add_command(openapi.command)
     app.cli.add_command(outcomes.group)
+    app.cli.add_command(score.command)
     app.cli.add_command(store.group)
     app.cli.add_command(token.group)
     for command in service.COMMANDS:

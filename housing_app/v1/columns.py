@@ -14,6 +14,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from housing_app.valuation.features import (
     NAMES,
@@ -122,14 +123,35 @@ def _one_good(values: FloatArray, sent: Sent, rules: _Rules) -> bool:
 def _all_good(values: FloatArray, sent: Sent, rules: _Rules) -> bool:
     """Say whether all values are unknown, or within their limits and steps."""
     unknown = np.isnan(values)
+    count = np.count_nonzero(unknown)
+    if count and count != sum(row.count(None) for row in sent):
+        return False  # NaN was sent
+    inside, stepping = _tried(values, unknown if count else None, rules)
+    return bool(inside.all()) and not stepping.any()
+
+
+def within(values: FloatArray, slot: Slot) -> npt.NDArray[np.bool_]:
+    """Return which homes' values are all unknown (NaN) or as they shall be.
+
+    values: (n, 17) in the order of `NAMES`, of which the slot's own are looked at.
+    """
+    rules = _rules(slot)
+    if len(rules.places) < len(NAMES):
+        values = values[:, rules.places]
+    inside, stepping = _tried(values, np.isnan(values), rules)
+    return np.asarray(inside.all(axis=1) & ~stepping.any(axis=1))
+
+
+def _tried(
+    values: FloatArray, unknown: npt.NDArray[np.bool_] | None, rules: _Rules
+) -> tuple[npt.NDArray[np.bool_], FloatArray]:
+    """Return which values are within their limits, and what is over their steps."""
     values = np.where(values == 0, rules.zero, values)
-    if count := np.count_nonzero(unknown):
-        if count != sum(row.count(None) for row in sent):
-            return False  # NaN was sent
+    if unknown is not None:
         values = np.where(unknown, rules.low, values)
-    if not ((values >= rules.low) & (values <= rules.high)).all():
-        return False
-    return not (values[:, rules.stepped] % rules.steps).any()
+    inside = (values >= rules.low) & (values <= rules.high)
+    with np.errstate(invalid="ignore"):  # infinity has no rest
+        return inside, values[:, rules.stepped] % rules.steps
 
 
 def _zipcodes(sent: list[Any]) -> list[str] | None:

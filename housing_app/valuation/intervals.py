@@ -200,6 +200,14 @@ def widening(groups: Sequence[Group]) -> list[Group]:
     return found
 
 
+def grades(fsds: FloatArray) -> list[str]:
+    """Return the confidence grade for each forecast standard deviation."""
+    names = np.array([name for name, _ in GRADES], dtype=object)
+    limits = [limit for _, limit in GRADES]
+    found: list[str] = names[np.searchsorted(limits, fsds)].tolist()
+    return found
+
+
 def grade(fsd: float) -> str:
     """Return the confidence grade for a forecast standard deviation."""
     return next(name for name, limit in GRADES if fsd <= limit)

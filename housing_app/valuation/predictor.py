@@ -204,7 +204,10 @@ class Predictor:
             prices, found.spreads, counts, details.level
         )
         fsds = self.calibration.fsds(found.spreads, counts)
-        confidences = [intervals.grade(fsd) for fsd in fsds.tolist()]
+        if len(fsds) == 1:
+            confidences = [intervals.grade(fsds.item())]
+        else:
+            confidences = intervals.grades(fsds)
         unjoined = np.isnan(demographics).any(axis=1)
         warnings = self._doubts(homes, unjoined, found.unlike, found.apart)
         for i, doubts in enumerate(warnings):

@@ -45,15 +45,6 @@ class Run:
         return line
 
 
-@pytest.fixture(scope="session")
-def county_csv(tmp_path_factory):
-    """The shipped demographics of Washington State, quicker to read than all."""
-    path = tmp_path_factory.mktemp("data") / "zip.csv"
-    header, *lines = (ROOT / "data" / "zipcode_demographics.csv").read_text().split()
-    path.write_text("\n".join([header, *(x for x in lines if x.startswith("98"))]))
-    return path
-
-
 @pytest.fixture
 def run_with(county_csv, tmp_path):
     """Make a runner with other settings; what it writes is its own test's."""

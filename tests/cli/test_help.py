@@ -13,6 +13,7 @@ from housing_app.cli import (
     model,
     openapi,
     outcomes,
+    score,
     service,
     store,
     token,
@@ -37,6 +38,7 @@ COMMANDS = [
         journal.group,
         openapi.command,
         outcomes.group,
+        score.command,
         store.group,
         token.group,
         *service.COMMANDS,
@@ -57,7 +59,7 @@ def test_a_command_has_help(run, path, command):
 
 def test_every_command_of_the_package_is_registered(app):
     tops = {path[0] for path, _ in COMMANDS}
-    services = {"config", "health", "info", "openapi", "token", "value"}
+    services = {"config", "health", "info", "openapi", "score", "token", "value"}
     ours = {"backup", "db", "demographics", "drift", "experiment", "journal", "model"}
     ours |= {"outcomes", "store"}
     assert tops == ours | services
@@ -81,6 +83,8 @@ def test_a_group_lists_its_commands(run, path, group):
         ("model", "train"),
         ("model", "train", "--kind", "magic"),
         ("value", "--slot", "luxury"),
+        ("score", "in.csv"),
+        ("score", "in.xls", "out.csv"),
         ("value", "--interval", "0.95"),
         ("health", "x"),
         ("demographics", "build", "--output", "/"),

@@ -26,8 +26,9 @@ FILES = (
     "reasons_unknown.npz",
     "spread.npz",
 )
-# Homes and answers of a block, which stay in the processor's cache.
-_HOMES, _CELLS = 512, 51_200
+# Homes and leaves of a block, which stay in the processor's cache.
+_HOMES, _CELLS = 512, 32_768
+_FEW = 64  # homes; of fewer all questions are answered at once
 _MAX_DEPTH = 8  # leaf numbers fit a byte
 
 IntArray = npt.NDArray[np.intp]
@@ -67,6 +68,7 @@ class Forest:
         self._value = np.rint(value.astype(np.float64) / self._unit)
         self._value = self._value.astype(np.int64).ravel()
         self._first = np.arange(trees, dtype=np.intp) << depth
+        self._questions = _Questions(self._feature, self._border)
 
     def leaves(self, rows: FloatArray) -> IntArray:
         """Return (n, trees) positions in the flat table of leaves."""
@@ -74,7 +76,7 @@ class Forest:
             return np.asarray(self._leaves_of_one(rows[0]))[None]
         found = np.empty((len(rows), len(self._first)), dtype=np.intp)
         for homes, trees, part in self._blocks(rows):
-            found[homes, trees] = part.T
+            np.add(part.T, self._first[trees.start], out=found[homes, trees])
         return found
 
     def predict(self, rows: FloatArray) -> FloatArray:
@@ -82,8 +84,13 @@ class Forest:
         if len(rows) == 1:
             return self.sums(self._leaves_of_one(rows[0])[None])
         sums = np.zeros(len(rows), dtype=np.int64)
-        for homes, _, part in self._blocks(rows):
-            sums[homes] += self._value.take(part, mode="clip").sum(axis=0)
+        found = np.empty(0, dtype=np.int64)
+        for homes, trees, part in self._blocks(rows):
+            if found.size < part.size:
+                found = np.empty(part.size, dtype=np.int64)
+            values = found[: part.size].reshape(part.shape)
+            self._value[self._first[trees.start] :].take(part, mode="clip", out=values)
+            sums[homes] += values.sum(axis=0)
         return np.asarray(sums * self._unit + self.bias)
 
     def sums(self, leaves: IntArray) -> FloatArray:
@@ -99,23 +106,66 @@ class Forest:
         return np.asarray(self._first + np.bitwise_or.reduce(answers, axis=0))
 
     def _blocks(self, rows: FloatArray) -> Iterator[tuple[slice, slice, IntArray]]:
-        """Yield homes, trees and their (trees, homes) leaves, block by block."""
+        """Yield homes, trees and their (trees, homes) leaves, block by block.
+
+        Leaves are counted from the block's first tree. Each array is used again.
+        """
         by_column = rows.T.astype(np.float32)
         depth, count = self._feature.shape
         for start in range(0, len(rows), _HOMES):
             homes = slice(start, start + _HOMES)
-            block = np.ascontiguousarray(by_column[:, homes])
-            step = _CELLS // block.shape[1]
-            for first in range(0, count, step):
-                trees = slice(first, first + step)
-                number = np.zeros(
-                    (len(self._first[trees]), block.shape[1]), dtype=np.uint8
-                )
-                for k in reversed(range(depth)):
-                    border = self._border[k, trees, None]
-                    number <<= 1
-                    number |= block[self._feature[k, trees]] > border
-                yield homes, trees, self._first[trees, None] + number
+            answers = self._questions.answered(
+                np.ascontiguousarray(by_column[:, homes])
+            )
+            width = answers.shape[1]
+            step = min(_CELLS // width, count)
+            first = self._first[:step, None].astype(np.min_scalar_type(step << depth))
+            number = np.empty((step, width), dtype=np.uint8)
+            bit = np.empty_like(number)
+            place = np.empty((step, width), dtype=first.dtype)
+            leaves = np.empty((step, width), dtype=np.intp)
+            for begin in range(0, count, step):
+                trees = slice(begin, min(begin + step, count))
+                n = trees.stop - begin
+                asked = self._questions.asked[:, trees]
+                answers.take(asked[-1], axis=0, out=number[:n], mode="clip")
+                for level in asked[-2::-1]:
+                    answers.take(level, axis=0, out=bit[:n], mode="clip")
+                    number[:n] += number[:n]  # a shift takes ten times as long
+                    number[:n] |= bit[:n]
+                np.add(number[:n], first[:n], out=place[:n])
+                np.copyto(leaves[:n], place[:n])
+                yield homes, trees, leaves[:n]
+
+
+class _Questions:
+    """Answer each question of a forest once, however many trees ask it.
+
+    asked: (depth, trees) positions among the questions.
+    """
+
+    def __init__(self, feature: IntArray, border: npt.NDArray[np.float32]) -> None:
+        """Take what is asked, both (depth, trees)."""
+        kind = np.dtype([("feature", np.intp), ("border", np.float32)])
+        pairs = np.empty(feature.shape, dtype=kind)
+        pairs["feature"], pairs["border"] = feature, border
+        unique, place = np.unique(pairs, return_inverse=True)
+        self.asked = place.reshape(feature.shape).astype(np.intp)
+        self._feature = np.ascontiguousarray(unique["feature"])
+        self._border = np.ascontiguousarray(unique["border"])[:, None]
+        self._parts = [
+            (column, slice(*np.searchsorted(unique["feature"], [column, column + 1])))
+            for column in np.unique(unique["feature"]).tolist()
+        ]
+
+    def answered(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        """Return (questions, homes) answers to a (columns, homes) block."""
+        if block.shape[1] < _FEW:
+            return (block.take(self._feature, axis=0) > self._border).view(np.uint8)
+        found = np.empty((len(self._border), block.shape[1]), dtype=np.bool_)
+        for column, part in self._parts:
+            np.greater(block[column], self._border[part], out=found[part])
+        return found.view(np.uint8)
 
 
 class Reasoned(NamedTuple):

@@ -1,0 +1,1 @@
+"""Bulk scoring: files of any size in, files of prices out."""
