@@ -11,6 +11,8 @@ export const percentTicks = (fraction) => `${+(100 * fraction).toFixed(1)} %`.re
 export function plot(label, options) {
   const made = globalThis.Plot.plot({ className: "plot", marginLeft: 56, ...options });
   for (const style of made.querySelectorAll("style")) style.remove();
+  // An image has one name; those of its parts are no use within.
+  for (const part of made.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
   made.setAttribute("role", "img");
   made.setAttribute("aria-label", label);
   return made;

@@ -5,7 +5,7 @@ import { position } from "./places.js";
 import { area, count, money, month, number } from "./words.js";
 
 const HEAD = [
-  "No.", "Zipcode", ["Sales", true], ["Median price", true], ["Per sqft", true], "Sold",
+  "No.", "Zipcode", ["Sales", true], ["Median price", true], "Sold",
   "Typical home", ["Distance", true], ["Likeness", true],
 ];
 
@@ -23,8 +23,9 @@ export function comparables(home, { comparables: found }, { zipcodes, county }, 
 function row(group, i) {
   const { bedrooms, bathrooms, sqft_living: living, grade, yr_built: built } = group.typical_home;
   return [
-    String(i + 1), group.zipcode, number(group.sales), money(group.median_price),
-    money(group.price_per_sqft),
+    String(i + 1), group.zipcode, number(group.sales),
+    el("span", {}, money(group.median_price),
+      el("span", { class: "under" }, `${money(group.price_per_sqft)} per sqft`)),
     el("span", { class: "whole" }, month(group.month)),
     el("span", { class: "typical" }, `${number(bedrooms)} bd, ${number(bathrooms)} ba, ` +
       `${area(living)}, grade ${number(grade)}, built ${number(built, 0)}`),

@@ -11,7 +11,7 @@ export function showProblem(box, problem, { again, labels = {} } = {}) {
   const retry = el("button", { type: "button" }, "Try again");
   if (again) retry.addEventListener("click", again);
   box.replaceChildren(
-    el("h3", {}, problem.title),
+    el("p", { class: "head" }, problem.title),
     ...(problem.detail ? [el("p", {}, sentence(problem.detail))] : []),
     ...(errors.length ? [el("ul", {}, errors)] : []),
     ...(again ? [el("p", {}, retry)] : []),

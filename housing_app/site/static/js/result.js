@@ -1,6 +1,6 @@
 // A valuation, in words and bars.
 import { el, get, show, styled } from "./dom.js";
-import { area, count, day, money, number, percent } from "./words.js";
+import { area, count, day, money, number, percent, title } from "./words.js";
 
 const CONFIDENCE = { high: "High confidence", medium: "Medium confidence", low: "Low confidence" };
 
@@ -53,7 +53,7 @@ function rangeBars(price, ranges) {
 function showDoubts({ warnings, missing }, labels) {
   const list = get("warnings");
   list.replaceChildren(...warnings.map(({ code, detail }) =>
-    el("li", {}, el("strong", {}, code.replaceAll("-", " ")), `: ${detail}.`)));
+    el("li", {}, el("strong", {}, title(code.replaceAll("-", "_"))), `: ${detail}.`)));
   show(list, warnings.length > 0);
   get("missing").textContent = missing.length
     ? `Not known, and paid for with a wider range: ${missing.map((n) => labels[n] ?? n).join(", ")}.`
