@@ -7,7 +7,7 @@ from tests.system.conftest import flask, run, start, unharmed, wait_until_ready
 
 __all__ = ["flask", "run", "start"]
 
-SECRET = "not-a-real-secret-" * 4
+SECRET = "not-a-real-secret-" * 4  # pragma: allowlist secret
 
 
 @pytest.fixture(scope="session")
