@@ -5,11 +5,14 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-# Whatever a page might come to hold, a browser loads our own styles and nothing else.
+# Whatever a page might come to hold, a browser loads our own styles, our icon and
+# nothing else.
 _PAGE = (
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
 )
+# What the pages with a script of ours say instead: that script, and /v1 for it to ask.
+SCRIPTED = f"script-src 'self'; connect-src 'self'; {_PAGE}"
 _DATA = "default-src 'none'; frame-ancestors 'none'"
 _ALWAYS = [
     ("X-Content-Type-Options", "nosniff"),

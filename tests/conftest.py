@@ -71,6 +71,15 @@ def client(app):
     return app.test_client()
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """A real Chromium; no longer than a module, for Playwright holds an event loop."""
+    import browser  # here: without its packages all else can be tested
+
+    with browser.running() as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
 def redis_server():
     """A Redis that all tests share: none may stop it. See `stores.Redis` for one's own."""

@@ -1,4 +1,4 @@
-"""Pages for people; no script, nothing from elsewhere."""
+"""Pages for people and what they are made of; nothing comes from elsewhere."""
 
 from housing_app.site.pages import blueprint
 

@@ -7,17 +7,13 @@ from flask import Blueprint, Response, current_app, render_template, request
 
 from housing_app.errors import PROBLEMS, Problem
 from housing_app.extensions import limiter
-from housing_app.site import wording
+from housing_app.site import assets, front, wording
 from housing_app.v1 import openapi
 
-blueprint = Blueprint(
-    "site",
-    __name__,
-    template_folder="templates",
-    static_folder="static",
-    static_url_path="/static",
-)
+blueprint = Blueprint("site", __name__, template_folder="templates")
 limiter.exempt(blueprint)
+assets.init_app(blueprint)
+front.init_app(blueprint)
 blueprint.add_app_template_filter(wording.kind)
 blueprint.add_app_template_filter(wording.limits)
 blueprint.add_app_template_filter(wording.marked)

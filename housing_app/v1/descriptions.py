@@ -72,6 +72,21 @@ def source() -> dict[str, Any]:
     return {"zipcodes": len(table.rows), "columns": list(table.columns)}
 
 
+def zipcodes() -> dict[str, Any]:
+    """Return what `/v1/zipcodes` says: the training area of the full model.
+
+    Middles of the homes sold, at least five of each zipcode; none without a model.
+    """
+    model = predictor.current("full")
+    area = model.manifest.zipcodes if model else {}
+    rows = [
+        {"zipcode": zipcode, "training_homes": found["count"]}
+        | {name: found[name] for name in ("lat", "long", "radius_km")}
+        for zipcode, found in area.items()
+    ]
+    return {"zipcodes": rows}
+
+
 def accuracy(segment: str | None) -> dict[str, Any]:
     """Return what `/v1/accuracy` says, of one kind of segment or of all."""
     every = [row for _, _, model in _serving() for row in _measured(model.manifest)]

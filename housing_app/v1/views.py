@@ -122,6 +122,12 @@ def accuracy() -> dict[str, Any]:
     return descriptions.accuracy(schemas.load_segment(request.args))
 
 
+@blueprint.get("/zipcodes")
+def zipcodes() -> dict[str, Any]:
+    """List the zipcodes that were learned from, and where they are."""
+    return descriptions.zipcodes()
+
+
 @blueprint.get("/zipcodes/<zipcode>")
 def zipcode_demographics(zipcode: str) -> dict[str, Any]:
     """Show the demographics that are joined to homes of a zipcode."""

@@ -8,7 +8,7 @@ import pytest
 
 from housing_app import create_app
 from housing_app.errors import PROBLEMS
-from housing_app.site import wording
+from housing_app.site import assets, wording
 from housing_app.v1 import schemas
 from housing_app.valuation.features import FEATURES
 
@@ -74,7 +74,8 @@ def test_browsers_are_told_to_load_our_stylesheet_and_nothing_else(answer, clien
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert "http" not in policy
-    styles = client.get("/static/style.css")
+    (sheet,) = (link for link in Page(answer.text).links if link.endswith(".css"))
+    styles = client.get(sheet)
     assert styles.mimetype == "text/css"
     assert not re.search(r"url\(|@import", styles.text)
 
@@ -168,6 +169,8 @@ def test_the_type_of_a_real_problem_leads_to_its_page(client):
     assert kind["title"] in client.get(kind["type"]).text
 
 
-@pytest.mark.parametrize("name", ["../pages.py", "..%2fpages.py", "none"])
-def test_only_what_lies_in_the_folder_is_served(client, name):
-    assert client.get(f"/static/{name}").status_code == 404
+@pytest.mark.parametrize(
+    "name", ["../pages.py", "..%2fpages.py", "none", "none.js", "vendor/d3/LICENSE"]
+)
+def test_only_what_pages_are_made_of_is_served(client, name):
+    assert client.get(f"/static/{assets.version()}/{name}").status_code == 404

@@ -114,6 +114,22 @@ _ZIPCODE = members(
         "source": ref("DemographicsSource"),
     }
 )
+_ZIPCODES = members(
+    {
+        "zipcodes": listed(
+            members(
+                {
+                    "zipcode": text(pattern="^[0-9]{5}$"),
+                    "training_homes": whole("Sales learned from there.", minimum=5),
+                    "lat": number("Middle of their homes.", unit="degrees"),
+                    "long": number(unit="degrees"),
+                    "radius_km": number("Holds 99 % of them.", unit="km", minimum=0),
+                }
+            ),
+            "Empty where the model names no area.",
+        )
+    }
+)
 _ACCURACY = members(
     {
         "accuracy": listed(
@@ -237,6 +253,7 @@ SCHEMAS: dict[str, Shape] = {
     "Field": _FIELD,
     "DemographicsSource": _SOURCE,
     "Zipcode": _ZIPCODE,
+    "Zipcodes": _ZIPCODES,
     "Accuracy": _ACCURACY,
     "Health": _HEALTH,
     "Status": members({"status": text(const="ok")}),

@@ -82,6 +82,7 @@ OPERATIONS = {
     "GET /v1/accuracy": Operation(
         "About", "Accuracy", ("invalid-request",), ("segment",)
     ),
+    "GET /v1/zipcodes": Operation("About", "Zipcodes"),
     "GET /v1/zipcodes/<zipcode>": Operation(
         "About", "Zipcode", ("not-found", "not-ready"), ("zipcode",)
     ),
@@ -97,19 +98,20 @@ OPERATIONS = {
         name="metrics",
         summary="Show the metrics of all workers, for Prometheus.",
     ),
+    "GET /": _page(),
+    "GET /accuracy": _page(),
     "GET /docs": _page(),
     "GET /problems": _page("ProblemTypes"),
     "GET /problems/<name>": _page("ProblemType", "not-found")._replace(
         parameters=("name",)
     ),
-    "GET /static/<path:filename>": Operation(
+    "GET /static/<version>/<path:filename>": Operation(
         "Pages",
         None,
         ("not-found",),
-        ("filename",),
-        media=("text/css",),
+        ("version", "filename"),
+        media=("text/css", "text/javascript", "application/json", "image/svg+xml"),
         also=(206, 304, 416),
         limited=False,
-        summary="Serve what the pages are styled with.",
     ),
 }

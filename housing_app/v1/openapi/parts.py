@@ -52,7 +52,8 @@ _QUERY = {
 _PATH = {
     "zipcode": text("Five digits.", pattern="^[0-9]{5}$"),
     "name": text("What a problem's type ends with.", enum=list(PROBLEMS)),
-    "filename": text("Name of a file.", enum=["style.css"]),
+    "version": text("A name for the files as they are; pages know it."),
+    "filename": text("Path of a file.", pattern=r"^[\w./-]+$"),
 }
 _HEADER = {
     "X-Request-ID": "Name of the request, kept if it is 1 to 128 letters, digits, "
