@@ -7,6 +7,7 @@ beforehand and measures from the intended time, whenever the request really left
 
 import http.client
 import json
+import random
 import select
 import shutil
 import socket
@@ -15,7 +16,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +175,24 @@ class _Exchange:
         return not read
 
 
+def _timetable(
+    rate: float, count: int, chance: random.Random | None
+) -> Iterator[float]:
+    """Yield seconds from the start: even ones, or as clients that know of no other."""
+    if chance is None:
+        yield from (number / rate for number in range(count))
+    else:
+        yield from accumulate(chance.expovariate(rate) for _ in range(count))
+
+
 def opened(
-    server: Server, bodies: Sequence[bytes], rate: float, seconds: float
+    server: Server,
+    bodies: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    chance: random.Random | None = None,
 ) -> dict[str, Any]:
-    """Ask at a rate, evenly; times count from when a request was due.
+    """Ask at a rate, evenly or by chance; times count from when a request was due.
 
     On bare sockets: every microsecond of the client's is taken from the server's.
     """
@@ -188,13 +204,15 @@ def opened(
     late: list[float] = []
     errors = 0
     under_way: dict[int, _Exchange] = {}
-    began, sent, count = time.perf_counter() + 0.1, 0, int(rate * seconds)
+    sent, count = 0, int(rate * seconds)
+    table = list(_timetable(rate, count, chance))
+    began = time.perf_counter() + 0.1
     first = _sent[server.port]
     _sent[server.port] += count
     with select.epoll() as poll:
         while sent < count or under_way:
             now = time.perf_counter()
-            if sent < count and now >= (due := began + sent / rate):
+            if sent < count and now >= (due := began + table[sent]):
                 late.append(now - due)
                 one = _Exchange(
                     server.port, requests[(first + sent) % len(requests)], due
@@ -203,7 +221,7 @@ def opened(
                 poll.register(one.socket, select.EPOLLOUT)
                 sent += 1
                 continue
-            wait = began + sent / rate - now if sent < count else 30.0
+            wait = began + table[sent] - now if sent < count else 30.0
             events = poll.poll(max(0.0, wait))
             if not events and sent == count:
                 break  # half a minute without a word

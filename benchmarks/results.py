@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -39,6 +40,12 @@ def about() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "versions": {name: metadata.version(name) for name in _LIBRARIES},
     }
+
+
+def folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder on the disk of the repository, gone after its `with`."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="run-", dir=BUILD)
 
 
 def save(name: str, figures: Mapping[str, Any] | Sequence[Any]) -> Path:

@@ -1,5 +1,8 @@
 """The tables of the documents, from the code's tables and the manifests."""
 
+import sys
+from functools import partial
+
 import doc_accuracy
 import doc_goals
 import yaml
@@ -10,6 +13,10 @@ from housing_app.config import ROOT
 from housing_app.errors import PROBLEMS
 from housing_app.training import criteria, drift_report
 from housing_app.valuation import features
+
+sys.path.append(str(ROOT / "benchmarks"))  # last: tests have modules of the same names
+
+import capacity
 
 
 def read(name: str) -> str:
@@ -108,6 +115,10 @@ BLOCKS = {
     ("docs/accuracy.md", "index"): doc_accuracy.index,
     ("docs/accuracy.md", "fairness"): doc_accuracy.fairness,
     ("docs/accuracy.md", "splits"): doc_accuracy.splits,
+    **{
+        ("docs/capacity.md", name): partial(capacity.block, name)
+        for name in capacity.BLOCKS
+    },
     ("docs/api.md", "fields"): fields,
     ("docs/api.md", "problems"): problems,
     ("docs/gates.md", "gates"): gates,
