@@ -61,7 +61,8 @@ def score(
             files.target_format,
             _types(files, names, layout.kept),
         )
-        with closing(_target(files, job, options)) as out:
+        pins = source.pins(files.source) if files.source else {}
+        with closing(_target(files, job, options, pins)) as out:
             tally = Tally(found.start)
             if options.resume and isinstance(out, Target):
                 out.resumed(tally)
@@ -73,6 +74,8 @@ def score(
                 tally.add(done, chunk.after)
                 out.append(done, tally)
                 step(chunk, done)
+            if files.source and source.pins(files.source) != pins:
+                raise BatchError(f"{files.source}: changed while it was read")
             out.finish(tally)
     return tally
 
@@ -97,13 +100,14 @@ def _types(files: Files, names: Sequence[str], kept: Sequence[str]) -> dict[str,
     return parquet_rows.types_of(names, {name: known[name] for name in kept if known})
 
 
-def _target(files: Files, job: Job, options: Options) -> Streams | Target:
+def _target(
+    files: Files, job: Job, options: Options, pins: dict[str, Any]
+) -> Streams | Target:
     if files.target is None:
         return Streams(files.rejects)
     if files.rejects is None:
         raise BatchError("an output file takes a file of rejects beside it")
-    pinned = source.pins(files.source) if files.source else {}
-    pinned |= options.versions
+    pinned = pins | options.versions
     pinned |= {
         "an option or a column": [
             *(str(path) for path in files[:3]),

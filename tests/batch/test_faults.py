@@ -137,6 +137,21 @@ def test_rows_that_do_not_balance_end_the_run(refuses, monkeypatch):
     )
 
 
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    refuses, monkeypatch, tmp_path
+):
+    honest = work._worked
+
+    def appending(job, chunk):
+        with (tmp_path / "in.csv").open("ab") as file:
+            file.write(LINES[0])
+        return honest(job, chunk)
+
+    monkeypatch.setattr(work, "_worked", appending)
+    text = refuses(b"".join([HEADER, *LINES]))
+    assert text == "in.csv: changed while it was read"
+
+
 def test_a_folder_that_is_not_there_is_named(score, tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         score(b"".join([HEADER, *LINES]), target="no/out.csv")
