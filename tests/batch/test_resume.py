@@ -116,8 +116,8 @@ def test_runs_killed_at_random_write_the_same_bytes(
             break
         assert not out.exists()
         # A chunk that was being written, which no checkpoint vouches for.
-        for path in (out, out.with_suffix(".rejects")):
-            with target.hidden(path, "part").open("ab") as file:
+        for name in (out, out.with_suffix(".rejects")):
+            with target.hidden(name, "part").open("ab") as file:
                 file.write(b'"torn')
     if not out.exists():
         last = begin(path, out, resume=True)
