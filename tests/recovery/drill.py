@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 import data_losses  # noqa: E402
 import losses  # noqa: E402
 from account import Finding  # noqa: E402
-from installation import Installation, new_secret  # noqa: E402
+from installation import POLL, Installation, new_secret  # noqa: E402
 from losses import Drill, Pace  # noqa: E402
 from machines import Entrance  # noqa: E402
 
@@ -43,9 +43,9 @@ IN_ONE = (
 
 
 @contextmanager
-def installed(pace: Pace, say: Say) -> Iterator[Drill]:
+def installed(pace: Pace, say: Say, poll: int = POLL) -> Iterator[Drill]:
     """Start an installation behind its entrance."""
-    here = Installation(new_secret())
+    here = Installation(new_secret(), poll=poll)
     entrance = Entrance(here.machines)
     try:
         here.start()
@@ -59,7 +59,7 @@ def installed(pace: Pace, say: Say) -> Iterator[Drill]:
 @contextmanager
 def standby(drill: Drill) -> Iterator[Installation]:
     """Start the stores of another region; its machine comes with the data."""
-    other = Installation(drill.here.secret, machines=1)
+    other = Installation(drill.here.secret, machines=1, poll=drill.here.poll)
     try:
         for server in (other.postgres, other.redis, other.s3):
             server.start()
@@ -119,7 +119,8 @@ def conditions(pace: Pace, load: str) -> str:
     ).strip()
     return (
         f"`make recovery-drill`, {datetime.now(UTC):%Y-%m-%d}, commit {commit}, "
-        f"{os.cpu_count()} cores, load {load} at the start; {pace.rate:.0f} valuations "
+        f"{os.cpu_count()} cores, load {load} at the start and {os.getloadavg()[0]:.1f} at "
+        f"the end; {pace.rate:.0f} valuations "
         f"and 5 outcomes a second, {pace.seconds:.0f} s between steps.\n\n"
     )
 

@@ -25,7 +25,7 @@ from machines import Machine
 from housing_app.config import ROOT
 from tests.system.conftest import clean_environ
 
-POLL = 5  # seconds; 60 by default
+POLL = 5  # seconds between looks at the model store; 60 by default
 OTHER = "lightgbm-full-2"
 MODELS = f"s3://{object_stores.BUCKET}/models"
 BACKUPS = f"s3://{object_stores.BUCKET}/backups"
@@ -42,14 +42,14 @@ class Refused(Exception):  # noqa: N818 - an outcome that a drill may wait for
 class Installation:
     """Everything behind one entrance: a region."""
 
-    def __init__(self, secret: str, machines: int = 2) -> None:
+    def __init__(self, secret: str, machines: int = 2, poll: int = POLL) -> None:
         self.postgres = stores.Postgres()
         self.redis = stores.Redis()
         self.s3 = object_stores.ObjectStore()
         self.database_url = self.postgres.url
         self.publisher = Path(tempfile.mkdtemp(prefix="housing-publisher-"))
         served.copied(self.publisher / "models", OTHER)
-        self.secret = secret
+        self.secret, self.poll = secret, poll
         self.machines = [Machine({}) for _ in range(machines)]
 
     def settings(self) -> dict[str, str]:
@@ -66,7 +66,7 @@ class Installation:
             "TRUSTED_PROXIES": "1",
             "WORKERS": "2",
             "MODEL_STORE_URL": MODELS,
-            "MODEL_STORE_POLL": str(POLL),
+            "MODEL_STORE_POLL": str(self.poll),
         }
 
     def flask(self, *arguments: str, on: Machine | None = None, **more: str) -> str:
