@@ -244,14 +244,20 @@ def bulk(figures: Figures) -> str:
         f"{figures['homes']:,} homes ({figures['few']:,} posted, and of the script), "
         f"machine load {figures['load'][0]}.\n"
     )
-    return about + "\n" + table(head, rows)
+    spent = figures["cpu_us"]
+    steps = [
+        (_WAYS.get(way, f"a worker, {way} to {way}"), us, spent["model"] / us)
+        for way, us in spent.items()
+    ]
+    head_of_steps = ("Processor time, one thread", "µs a home", head[-1])
+    return f"{about}\n{table(head, rows)}\n{table(head_of_steps, steps)}"
 
 
 SECTIONS = {
     "load": ("Over HTTP", load),
     "peers": ("Peers", peers),
     "micro": ("Where the time goes", micro),
-    "bulk": ("Bulk scoring", bulk),
+    "bulk": ("Ways to value a file", bulk),
     "startup": ("Start", startup),
     "memory": ("Memory", memory),
     "scale": ("Growth", scale),
