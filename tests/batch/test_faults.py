@@ -137,6 +137,20 @@ def test_rows_that_do_not_balance_end_the_run(refuses, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("rows", [29, 31])
+def test_rows_counted_otherwise_than_they_were_cut_end_the_run(
+    refuses, monkeypatch, rows
+):
+    honest = work._worked
+    monkeypatch.setattr(
+        work, "_worked", lambda job, chunk: honest(job, chunk._replace(rows=rows))
+    )
+    text = refuses(b"".join([HEADER, *LINES]))
+    assert text == (
+        f"in.csv: after row 0: {rows} line ends, but 30 records: is a quote never closed?"
+    )
+
+
 def test_a_file_that_changes_while_it_is_read_is_refused(
     refuses, monkeypatch, tmp_path
 ):
