@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test mlflow lint operate-check sbom fuzz bench bench-peers \
-	bench-quick lifecycle blue-green-demo recovery-drill examples model requirements clean
+	bench-quick spark lifecycle blue-green-demo recovery-drill examples model requirements clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -10,6 +10,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 RUNTIME := $(VENV)/requirements.txt
 DEV := $(VENV)/requirements-dev.txt
 MLFLOW := build/mlflow
+SPARK := build/spark
 
 # Where the system has no OpenMP runtime, scikit-learn's copy serves LightGBM.
 OPENMP := $(VENV)/openmp
@@ -81,6 +82,10 @@ bench-peers: $(DEV) ## Measure other servers beside it (SALES=file.csv; first in
 bench-quick: $(DEV) ## Add this commit to benchmarks/history.csv (under a minute)
 	@$(WITH_OPENMP) $(PY) benchmarks/quick.py
 
+# Not in `make test`: it needs a Java, and an environment of 800 MB of its own.
+spark: $(DEV) $(SPARK)/requirements.txt ## Score with a real Spark and compare (needs Java)
+	@$(WITH_OPENMP) $(PY) tests/batch/spark_run.py --python $(SPARK)/bin/python
+
 lifecycle: $(DEV) ## Retrain, gate, shadow, 10 %, 100 %, roll back, under load (SALES=file.csv)
 	@$(WITH_OPENMP) $(PY) tests/system/lifecycle.py $(if $(SALES),--sales "$(SALES)")
 
@@ -143,6 +148,15 @@ $(MLFLOW)/%: % $(PY)
 	@$(PY) -m venv --clear $(MLFLOW)
 	@$(MLFLOW)/bin/python -m pip install --quiet --disable-pip-version-check \
 		--only-binary :all: --require-hashes --requirement $<
+	@cp $< $@
+
+$(SPARK)/%: % $(PY)
+	@echo "Installing Spark into $(SPARK) (two minutes, once)"
+	@$(PY) -m venv --clear $(SPARK)
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement $<
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check \
+		'pyspark>=4.1,<5' 'pyarrow>=22'
 	@cp $< $@
 
 $(PY):

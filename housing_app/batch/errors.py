@@ -12,7 +12,7 @@ class BatchError(ValuationError):
 
 
 @contextmanager
-def named(path: Path | None) -> Iterator[None]:
+def named(path: Path | str | None) -> Iterator[None]:
     """Have errors name the file they are about; without a path it is stdin."""
     name = str(path or "stdin")
     try:

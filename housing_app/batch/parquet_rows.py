@@ -31,14 +31,18 @@ def require() -> None:
 class Reader:
     """Read a file's rows, part by part."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: Path | IO[bytes], name: str) -> None:
         require()
         try:
-            self._file = parquet.ParquetFile(path, pre_buffer=False)
+            self._file = parquet.ParquetFile(source, pre_buffer=False)
         except pyarrow.ArrowInvalid as error:
-            raise BatchError(f"{path}: not a Parquet file ({_line(error)})") from None
-        self._path = path
-        self.names: list[str] = self._file.schema_arrow.names
+            raise BatchError(f"{name}: not a Parquet file ({_line(error)})") from None
+        self._name = name
+        schema = self._file.schema_arrow
+        self.names: list[str] = schema.names
+        self.types: dict[str, Any] = {
+            name: schema.field(name).type for name in schema.names
+        }
         self.rows: int = self._file.metadata.num_rows
 
     def check(self, slot: Slot) -> None:
@@ -62,32 +66,40 @@ class Reader:
     def chunks(self, rows: int, done: int) -> Iterator[Chunk]:
         """Yield chunks of at most so many rows, but for the first `done` ones."""
         number, row = 0, 1
+        for groups in self.together(rows):
+            for chunk in self.read(groups, rows, row):
+                number += 1
+                row += chunk.rows
+                if number > done:
+                    yield chunk._replace(after=number)
+
+    def read(self, groups: Sequence[int], rows: int, row: int) -> Iterator[Chunk]:
+        """Yield chunks of row groups, of which the first has a row of this number."""
+        count = self.count(groups)
         try:
-            for groups in self._together(rows):
-                batches = self._file.iter_batches(
-                    rows, row_groups=groups, use_threads=False
-                )
-                count = sum(self._file.metadata.row_group(g).num_rows for g in groups)
-                for batch in batches:
-                    number += 1
-                    if number > done:
-                        content = _packed(batch)
-                        yield Chunk(row, batch.num_rows, content, number)
-                    row += batch.num_rows
-                    count -= batch.num_rows
-                if count:
-                    raise BatchError(f"{self._path}: {count:,} rows are missing")
+            for batch in self._file.iter_batches(
+                rows, row_groups=groups, use_threads=False
+            ):
+                yield Chunk(row, batch.num_rows, _packed(batch), 0)
+                row += batch.num_rows
+                count -= batch.num_rows
         except (pyarrow.ArrowInvalid, OSError) as error:
             raise BatchError(
-                f"{self._path}: not readable after row {row - 1:,} ({_line(error)})"
+                f"{self._name}: not readable after row {row - 1:,} ({_line(error)})"
             ) from None
+        if count:
+            raise BatchError(f"{self._name}: {count:,} rows are missing")
 
-    def _together(self, rows: int) -> Iterator[list[int]]:
+    def count(self, groups: Sequence[int]) -> int:
+        """Return how many rows some row groups have."""
+        return sum(self._file.metadata.row_group(group).num_rows for group in groups)
+
+    def together(self, rows: int) -> Iterator[list[int]]:
         """Yield row groups: small ones together, none with many rows with others."""
         groups: list[int] = []
         count = 0
         for group in range(self._file.metadata.num_row_groups):
-            size = self._file.metadata.row_group(group).num_rows
+            size = self.count([group])
             if groups and count + size > rows:
                 yield groups
                 groups, count = [], 0
@@ -177,12 +189,6 @@ def types_of(names: Sequence[str], carried: Mapping[str, Any]) -> dict[str, Any]
     known |= dict.fromkeys(("missing", "warnings"), texts)
     known |= {ROW: pyarrow.int64(), VALUATION_DATE: pyarrow.date32()}
     return {name: carried.get(name, known.get(name, text)) for name in names}
-
-
-def carried(path: Path) -> dict[str, Any]:
-    """Return the types of a file's columns."""
-    schema = parquet.read_schema(path)
-    return {name: schema.field(name).type for name in schema.names}
 
 
 def join(parts: IO[bytes], target: IO[bytes], types: Mapping[str, Any]) -> int:

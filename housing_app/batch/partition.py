@@ -81,7 +81,7 @@ def prepare(task: Task, model: Predictor, table: Demographics) -> None:
     _ready[task.model, task.demographics] = model, table
 
 
-def _models(task: Task) -> tuple[Predictor, Demographics]:
+def models(task: Task) -> tuple[Predictor, Demographics]:
     """Return the model and the demographics, loaded and verified once a process."""
     found = _ready.get((task.model, task.demographics))
     return found or _loaded(task.model, task.demographics)
@@ -105,7 +105,7 @@ def score_partition(
     arrays of numbers (NaN is unknown); `valuation_date` may be among them, all others
     are ignored. refused: rows that could not be read, with the reasons.
     """
-    model, table = _models(task)
+    model, table = models(task)
     homes, good, rejected = rules.check(columns, task.slot, refused or {})
     if task.refuse_outside:
         for row in model.outside_area(homes.zipcodes):

@@ -52,23 +52,14 @@ def score(
     """
     with source.opened(files.source, files.source_format, task.slot) as found:
         with named(files.source):
-            layout = plan(found.names, task.slot, options.keep, columns_of(task, ()))
-        names = columns_of(task, layout.kept)
-        job = Job(
-            task,
-            layout,
-            files.source_format,
-            files.target_format,
-            _types(files, names, layout.kept),
-        )
+            job = job_of(found, task, options.keep, *files[3:])
         pins = source.pins(files.source) if files.source else {}
         with closing(_target(files, job, options, pins)) as out:
             tally = Tally(found.start)
             if options.resume and isinstance(out, Target):
                 out.resumed(tally)
             begin(found, tally)
-            header = csv_rows.write_header(names) if job.target == "csv" else b""
-            out.begin(header, tally)
+            out.begin(header_of(job), tally)
             chunks = found.chunks(options.chunk, tally.read + 1, tally.position)
             for chunk, done in _named(files, worked(job, chunks, options.workers)):
                 tally.add(done, chunk.after)
@@ -88,16 +79,24 @@ def _named(
         yield from pairs
 
 
-def _types(files: Files, names: Sequence[str], kept: Sequence[str]) -> dict[str, Any]:
-    """Return the types of a Parquet output's columns."""
-    if files.target_format != "parquet":
-        return {}
-    from housing_app.batch import parquet_rows  # pyarrow: only where it is needed
+def job_of(
+    found: Source, task: Task, keep: Sequence[str] | None, kind: Format, target: Format
+) -> Job:
+    """Say what is to be done with a file of some format; BatchError says why not."""
+    layout = plan(found.names, task.slot, keep, columns_of(task, ()))
+    types: dict[str, Any] = {}
+    if target == "parquet":
+        from housing_app.batch import parquet_rows  # pyarrow: only where it is needed
 
-    known: dict[str, Any] = {}
-    if files.source_format == "parquet" and files.source:
-        known = parquet_rows.carried(files.source)
-    return parquet_rows.types_of(names, {name: known[name] for name in kept if known})
+        known = {name: found.types[name] for name in layout.kept if found.types}
+        types = parquet_rows.types_of(columns_of(task, layout.kept), known)
+    return Job(task, layout, kind, target, types)
+
+
+def header_of(job: Job) -> bytes:
+    """Return what comes before the rows of an output."""
+    names = columns_of(job.task, job.layout.kept)
+    return csv_rows.write_header(names) if job.target == "csv" else b""
 
 
 def _target(

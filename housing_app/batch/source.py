@@ -5,9 +5,10 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from housing_app.batch import csv_rows, cuts, json_rows
@@ -26,6 +27,7 @@ class Text:
     """
 
     columnar = False
+    types: Mapping[str, Any] = MappingProxyType({})  # text has none
 
     def __init__(self, file: IO[bytes], kind: Format, total: int | None) -> None:
         self._file, self.total = file, total
@@ -57,22 +59,26 @@ class Text:
 
 
 class Columnar:
-    """Read Parquet: `start` and positions count chunks, `total` rows."""
+    """Read Parquet: `start` and positions count chunks, `total` rows.
+
+    types: of its columns.
+    """
 
     columnar = True
 
-    def __init__(self, path: Path, slot: Slot) -> None:
+    def __init__(self, file: Path | IO[bytes], name: str, slot: Slot) -> None:
         from housing_app.batch import parquet_rows  # pyarrow: only where it is needed
 
-        self._reader = parquet_rows.Reader(path)
-        self._reader.check(slot)
-        self.names = self._reader.names
+        self.reader = parquet_rows.Reader(file, name)
+        self.reader.check(slot)
+        self.names = self.reader.names
+        self.types: Mapping[str, Any] = self.reader.types
         self.start = 0
-        self.total = self._reader.rows
+        self.total = self.reader.rows
 
     def chunks(self, rows: int, first: int, position: int) -> Iterator[Chunk]:
         """Yield chunks but for the first `position` ones."""
-        return self._reader.chunks(rows, position)
+        return self.reader.chunks(rows, position)
 
 
 Source = Text | Columnar
@@ -86,7 +92,7 @@ def opened(path: Path | None, kind: Format, slot: Slot) -> Iterator[Source]:
             if path is None:
                 found: Source = Text(sys.stdin.buffer, kind, None)
             elif kind == "parquet":
-                found = Columnar(path, slot)
+                found = Columnar(path, str(path), slot)
             else:
                 file = stack.enter_context(path.open("rb"))
                 found = Text(file, kind, os.fstat(file.fileno()).st_size)

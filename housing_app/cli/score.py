@@ -15,19 +15,19 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from housing_app import demographics, model_store, traffic
-from housing_app.batch import run
+from housing_app.batch import cluster, cluster_run, run
 from housing_app.batch.cuts import Chunk
 from housing_app.batch.partition import Task, prepare
+from housing_app.batch.parts import Places
 from housing_app.batch.run import Files, Options
 from housing_app.batch.source import Source
 from housing_app.batch.target import Tally
 from housing_app.batch.work import FORMATS, Done, Format
-from housing_app.cli import failures
+from housing_app.cli import failures, places
 from housing_app.valuation import features, intervals, predictor
 from housing_app.valuation.comparables import MOST
 
-_ENDINGS: dict[str, Format] = {f".{name}": name for name in FORMATS}
-_FILE = click.Path(path_type=Path, dir_okay=False)
+_FILE = places.Place()
 _STRICT = 3  # exit code
 
 
@@ -78,23 +78,31 @@ _STRICT = 3  # exit code
 )
 @click.option("--resume", is_flag=True, help="Go on where a run broke off.")
 @click.option("--force", is_flag=True, help="Replace OUT.")
+@click.option(
+    "--dask",
+    "address",
+    metavar="ADDRESS",
+    help="Score on the workers of this Dask scheduler, tcp://host:8786. IN and OUT are "
+    "where all of them find them, or s3://…; OUT with a / at its end stays in parts.",
+)
 @click.option("--strict", is_flag=True, help=f"Exit {_STRICT} if a row was rejected.")
 @with_appcontext
 def command(
     *,
-    source: Path,
-    target: Path,
+    source: Path | str,
+    target: Path | str,
     slot: Any,
     interval: str,
     explain: bool,
     comparables: int,
     keep: str,
-    rejects: Path | None,
+    rejects: Path | str | None,
     kind: Format | None,
     workers: int | None,
     chunk: int,
     resume: bool,
     force: bool,
+    address: str | None,
     strict: bool,
 ) -> None:
     """Value every home of IN into OUT: CSV, JSON lines or Parquet, of any size.
@@ -103,19 +111,39 @@ def command(
     Rules, prices and ranges are those of POST /v1/predict. A row that breaks a rule
     goes to a file of rejects with every reason. OUT appears when it is complete.
     """
-    files = _files(source, target, rejects, kind, resume=resume, force=force)
-    with failures.in_one_line(target), threadpool_limits(1):
+    if address and workers:
+        raise click.UsageError(
+            "--workers is not for --dask: it takes those that it has"
+        )
+    found: Files | Places
+    if address:
+        found = places.of_cluster(
+            source, target, rejects, kind, resume=resume, force=force
+        )
+    else:
+        found = places.of_machine(
+            source, target, rejects, kind, resume=resume, force=force
+        )
+    with failures.in_one_line(Path(str(target))), threadpool_limits(1):
         task, versions = _installed(slot, float(interval), explain, comparables)
         started = perf_counter()
-        options = Options(_names(keep), workers or _cores(), chunk, resume, versions)
         try:
             with _progress() as (begin, step):
-                tally = run.score(files, task, options, begin, step)
+                if isinstance(found, Places):
+                    on = cluster.Options(
+                        str(address), _names(keep), chunk, resume, force
+                    )
+                    tally = cluster_run.score(found, task, on, begin, step)
+                else:
+                    options = Options(
+                        _names(keep), workers or _cores(), chunk, resume, versions
+                    )
+                    tally = run.score(found, task, options, begin, step)
         except BrokenPipeError:
             # Whoever reads has read enough; Python shall not complain at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None
-    click.echo(_summary(files, tally, perf_counter() - started), err=True)
+    click.echo(_summary(found, tally, perf_counter() - started), err=True)
     if strict and tally.rejected:
         raise SystemExit(_STRICT)
 
@@ -130,50 +158,6 @@ def _names(keep: str) -> list[str] | None:
     return [] if keep == "none" else [name.strip() for name in keep.split(",")]
 
 
-def _files(
-    source: Path,
-    target: Path,
-    rejects: Path | None,
-    kind: Format | None,
-    *,
-    resume: bool,
-    force: bool,
-) -> Files:
-    given = None if str(source) == "-" else source
-    made = None if str(target) == "-" else target
-    formats = [_format(path, kind) for path in (given, made)]
-    if made is None:
-        if resume:
-            raise click.UsageError("--resume needs a file to go on with, not stdout")
-        if rejects and rejects.exists() and not force:
-            raise click.UsageError(f"{rejects} exists: --force replaces it")
-        return Files(given, None, rejects, *formats)
-    if given is None and resume:
-        raise click.UsageError("--resume needs a file to read again, not stdin")
-    bad = rejects or made.with_name(f"{made.name}.rejects.jsonl")
-    paths = [path.resolve() for path in (given, made, bad) if path]
-    if len(set(paths)) < len(paths) or (
-        given and made.exists() and given.exists() and given.samefile(made)
-    ):
-        raise click.UsageError("IN, OUT and the rejects must be different files")
-    for path in (made, bad):
-        if path.exists() and not force:
-            raise click.UsageError(f"{path} exists: --force replaces it")
-    return Files(given, made, bad, *formats)
-
-
-def _format(path: Path | None, kind: Format | None) -> Format:
-    found = _ENDINGS.get(path.suffix.lower()) if path else None
-    chosen = found or kind or (None if path else "csv")
-    if chosen is None:
-        raise click.UsageError(
-            f"{path}: give a name that ends in {', '.join(_ENDINGS)}, or --format"
-        )
-    if path is None and chosen == "parquet":
-        raise click.UsageError("Parquet is not for stdin or stdout: name a file")
-    return chosen
-
-
 def _installed(
     slot: Any, interval: float, explain: bool, comparables: int
 ) -> tuple[Task, dict[str, str]]:
@@ -183,8 +167,8 @@ def _installed(
     model, table = predictor.current(slot), demographics.current()
     assert model is not None  # noqa: S101 # nosec B101 - serving.json names one
     task = Task(
-        str(model_store.folder(config) / model.manifest.id),
-        str(config["DEMOGRAPHICS_CSV"]),
+        str((model_store.folder(config) / model.manifest.id).absolute()),
+        str(Path(config["DEMOGRAPHICS_CSV"]).absolute()),
         slot,
         interval,
         explain,
@@ -224,12 +208,16 @@ def _progress() -> Iterator[Any]:
         yield begin, step
 
 
-def _summary(files: Files, tally: Tally, seconds: float) -> str:
+def _summary(files: Files | Places, tally: Tally, seconds: float) -> str:
     fresh = tally.read - tally.resumed
     counts = f"{tally.scored:,} scored, {tally.rejected:,} rejected"
-    text = f"{files.target or 'stdout'}: {tally.read:,} rows read, {counts}"
-    if tally.rejected and files.rejects:
-        text += f" ({files.rejects})"
+    target, rejects = (
+        str(place or "").removeprefix("file://")
+        for place in (files.target, files.rejects)
+    )
+    text = f"{target or 'stdout'}: {tally.read:,} rows read, {counts}"
+    if tally.rejected and rejects:
+        text += f" ({rejects})"
     if tally.resumed:
         text += f", {tally.resumed:,} of them by an earlier run"
     return f"{text}; {seconds:,.1f} s, {fresh / seconds:,.0f} rows/s"

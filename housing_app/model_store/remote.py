@@ -3,10 +3,12 @@
 Credentials and the endpoint are the standard AWS_* (or Google's) variables' business.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from housing_app.valuation.errors import ValuationError
@@ -40,10 +42,25 @@ class Remote:
         self._files = _filesystem(urlsplit(url).scheme)
         self._root = self._files._strip_protocol(self.url)
 
-    def read(self, name: str) -> bytes:
-        """Return an object's bytes."""
-        found: bytes = self._call(name, self._files.cat_file, self._path(name))
+    def read(
+        self, name: str, start: int | None = None, end: int | None = None
+    ) -> bytes:
+        """Return an object's bytes, or those from one to before another."""
+        found: bytes = self._call(
+            name, self._files.cat_file, self._path(name), start=start, end=end
+        )
         return found
+
+    def open(self, name: str, block: int) -> IO[bytes]:
+        """Open an object to be read here and there, so many bytes at a time."""
+        found: IO[bytes] = self._call(
+            name, self._files.open, self._path(name), "rb", block_size=block
+        )
+        return found
+
+    def state(self, name: str) -> str:
+        """Return what tells an object from what it was before."""
+        return str(self._call(name, self._files.ukey, self._path(name)))
 
     def download(self, name: str, target: Path) -> None:
         """Write an object to a file, in pieces."""
@@ -55,13 +72,52 @@ class Remote:
         self._call(name, self._files.put_file, str(source), self._path(name))
 
     def write(self, name: str, content: bytes, *, new: bool = False) -> None:
-        """Write an object; with `new`, FileExistsError says that there is one."""
+        """Write an object; with `new`, FileExistsError says that there is one.
+
+        It appears when it is complete, but for a new one in a folder.
+        """
+        if self._is_folder and not new:
+            with self.draft(name) as file:
+                file.write(content)
+            return
         self._make_parent(name)
         # A store decides between two that create the same object at once.
         mode = "create" if new else "overwrite"
         self._call(
             name, self._files.pipe_file, self._path(name), content, mode=mode, keep=new
         )
+
+    @contextmanager
+    def draft(self, name: str) -> Iterator[IO[bytes]]:
+        """Yield a file of this machine, which becomes the object when it is whole."""
+        self._make_parent(name)
+        target = Path(self._path(name)) if self._is_folder else None
+        descriptor, draft = tempfile.mkstemp(
+            prefix=f".{name.rpartition('/')[2]}.", dir=target and target.parent
+        )
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                if target:
+                    os.fchmod(descriptor, 0o644)
+                    os.fsync(descriptor)
+            if target:
+                self._call(name, Path(draft).replace, target)
+            else:
+                self.upload(Path(draft), name)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if there is one."""
+        with suppress(Missing):
+            self._call(name, self._files.rm_file, self._path(name))
+
+    def clear(self) -> None:
+        """Remove all objects, and the folder."""
+        with suppress(Missing):
+            self._call("", self._files.rm, self._path(""), recursive=True)
 
     def exists(self, name: str) -> bool:
         """Say whether an object is there."""
@@ -78,8 +134,12 @@ class Remote:
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}" if name else self._root
 
+    @property
+    def _is_folder(self) -> bool:
+        return "file" in self._files.protocol
+
     def _make_parent(self, name: str) -> None:
-        if "file" in self._files.protocol:  # object stores have no folders
+        if self._is_folder:  # object stores have no folders
             parent = str(Path(self._path(name)).parent)
             self._call(name, self._files.makedirs, parent, exist_ok=True)
 

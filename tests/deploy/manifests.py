@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from housing_app.config import ROOT
+from tests.deploy import dask_operator
 from tests.deploy.conftest import module, program
 
 DEPLOY = ROOT / "deploy"
@@ -46,7 +47,13 @@ def check(document: Document) -> None:
     group = document["apiVersion"].partition("/")[0]
     if group in _MODELS:
         _check_custom(document, *_MODELS[group])
-        return
+    elif group == "kubernetes.dask.org":
+        dask_operator.check(document, _check_own)
+    else:
+        _check_own(document)
+
+
+def _check_own(document: Document) -> None:
     validator = module("kubernetes_validate", "kubernetes-validate")
     for release in RELEASES:
         validator.validate(document, release or validator.latest_version(), strict=True)
@@ -92,6 +99,7 @@ def _lost(given: Any, kept: Any, path: str) -> Iterator[str]:
 def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
     """Yield the name and the pod template of everything that makes pods."""
     for document in documents:
+        yield from dask_operator.templates(document)
         spec = document.get("spec", {})
         spec = spec.get("jobTemplate", {}).get("spec", spec)
         if "containers" in spec.get("template", {}).get("spec", {}):

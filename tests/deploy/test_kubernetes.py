@@ -118,6 +118,43 @@ def test_a_fault_of_the_monitor_would_be_found(shared, change):
         manifests.check(document)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spec: spec["cluster"]["spec"].update(wroker={}),
+        lambda spec: spec["cluster"]["spec"]["worker"].update(replicas="4"),
+        lambda spec: spec["cluster"]["spec"]["scheduler"].pop("service"),
+        lambda spec: spec["job"]["spec"]["containers"][0].update(imag="x"),
+        lambda spec: spec["cluster"]["spec"]["worker"]["spec"].pop("containers"),
+    ],
+)
+def test_a_fault_of_the_dask_job_would_be_found(everything, change):
+    document = yaml.safe_load(
+        yaml.safe_dump(one(everything["kubernetes/dask"], "DaskJob"))
+    )
+    manifests.check(document)
+    change(document["spec"])
+    with pytest.raises(Exception, match=r"unexpected|not of type|required"):
+        manifests.check(document)
+
+
+def test_a_dask_cluster_hears_itself_and_its_operator_alone(everything):
+    documents = everything["kubernetes/dask"]
+    job = one(documents, "DaskJob")
+    rules = one(documents, "NetworkPolicy")["spec"]
+    labels = job["metadata"]["labels"].items()
+    own = {"podSelector": rules["podSelector"]}
+    assert rules["podSelector"]["matchLabels"].items() <= labels
+    assert all(labels <= pod["metadata"]["labels"].items() for _, pod in pods([job]))
+    (among, operator), (out,) = rules["ingress"], rules["egress"]
+    assert among == {"from": [own]}
+    assert out == {"to": [own]}
+    ports = {port["port"] for port in operator["ports"]}
+    service = job["spec"]["cluster"]["spec"]["scheduler"]["service"]
+    assert ports == {port["port"] for port in service["ports"]}
+    assert service["selector"]["dask.org/cluster-name"] == job["metadata"]["name"]
+
+
 def test_every_file_is_part_of_a_kustomization():
     used = set()
     for folder in manifests.kustomizations():
@@ -256,7 +293,7 @@ def test_images_name_a_release(everything):
                 for container in pod["spec"].get(key, []):
                     image = container["image"]
                     assert re.fullmatch(
-                        r"(nginx|housing_app(_train)?):\d+\.\d+\.\d+(-alpine)?",
+                        r"(nginx|housing_app(_train|_dask)?):\d+\.\d+\.\d+(-alpine)?",
                         image,
                     ), image
 
@@ -478,7 +515,8 @@ def test_jobs_run_commands_that_there_are(templates, app):
         assert {word for word in rest if word.startswith("--")} <= known, words
         checked.add(name)
     assert checked == {
-        *("housing-drift", "housing-backup", "housing-retrain", "housing-migrate")
+        *("housing-drift", "housing-backup", "housing-retrain", "housing-migrate"),
+        "housing-score",
     }
 
 
