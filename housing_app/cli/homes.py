@@ -1,4 +1,4 @@
-"""Read homes from the files people have: CSV with a header, or JSON."""
+"""Read homes from the files people have, CSV or JSON; what commands ask of them."""
 
 import csv
 import io
@@ -9,6 +9,17 @@ import click
 
 from housing_app.errors import Problem
 from housing_app.v1 import schemas
+from housing_app.valuation import features, intervals
+
+# Of the commands that value homes.
+SLOT = click.option("--slot", type=click.Choice(features.SLOTS), default="full")
+INTERVAL = click.option(
+    "--interval",
+    type=click.Choice([str(level) for level in intervals.LEVELS]),
+    default=str(intervals.DEFAULT_LEVEL),
+    show_default=True,
+    help="Share of later sale prices the range should hold.",
+)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -65,12 +65,16 @@ def _format(path: Path | None, kind: Format | None) -> Format:
     found = ENDINGS.get(path.suffix.lower()) if path else None
     chosen = found or kind or (None if path else "csv")
     if chosen is None:
-        raise click.UsageError(
-            f"{path}: give a name that ends in {', '.join(ENDINGS)}, or --format"
-        )
+        raise _untold(path)
     if path is None and chosen == "parquet":
         raise click.UsageError("Parquet is not for stdin or stdout: name a file")
     return chosen
+
+
+def _untold(place: Path | str | None) -> click.UsageError:
+    return click.UsageError(
+        f"{place}: give a name that ends in {', '.join(ENDINGS)}, or --format"
+    )
 
 
 def _local(place: Path | str | None) -> Path | None:
@@ -98,9 +102,7 @@ def of_cluster(
     )
     for url, found in ((given, source_format), (made, target_format)):
         if found is None:
-            raise click.UsageError(
-                f"{url}: give a name that ends in {', '.join(ENDINGS)}, or --format"
-            )
+            raise _untold(url)
     assert source_format is not None  # noqa: S101 # nosec B101 - just seen
     assert target_format is not None  # noqa: S101 # nosec B101
     if made.endswith("/"):

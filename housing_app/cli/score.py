@@ -23,8 +23,8 @@ from housing_app.batch.run import Files, Options
 from housing_app.batch.source import Source
 from housing_app.batch.target import Tally
 from housing_app.batch.work import FORMATS, Done, Format
-from housing_app.cli import failures, places
-from housing_app.valuation import features, intervals, predictor
+from housing_app.cli import failures, homes, places
+from housing_app.valuation import predictor
 from housing_app.valuation.comparables import MOST
 
 _FILE = places.Place()
@@ -34,14 +34,8 @@ _STRICT = 3  # exit code
 @click.command("score")
 @click.argument("source", metavar="IN", type=_FILE)
 @click.argument("target", metavar="OUT", type=_FILE)
-@click.option("--slot", type=click.Choice(features.SLOTS), default="full")
-@click.option(
-    "--interval",
-    type=click.Choice([str(level) for level in intervals.LEVELS]),
-    default=str(intervals.DEFAULT_LEVEL),
-    show_default=True,
-    help="Share of later sale prices the range should hold.",
-)
+@homes.SLOT
+@homes.INTERVAL
 @click.option("--explain", is_flag=True, help="Add the reasons of each price, as JSON.")
 @click.option(
     "--comparables",

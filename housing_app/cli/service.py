@@ -16,7 +16,6 @@ from housing_app import config, ops, traffic
 from housing_app.cli import homes
 from housing_app.errors import Problem
 from housing_app.v1 import answers, descriptions
-from housing_app.valuation import features, intervals
 from housing_app.valuation.comparables import MOST
 from housing_app.valuation.errors import NotReady, ValuationError
 from housing_app.valuation.predictor import Details
@@ -67,14 +66,8 @@ def info() -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="-")
-@click.option("--slot", type=click.Choice(features.SLOTS), default="full")
-@click.option(
-    "--interval",
-    type=click.Choice([str(level) for level in intervals.LEVELS]),
-    default=str(intervals.DEFAULT_LEVEL),
-    show_default=True,
-    help="Share of later sale prices the range should hold.",
-)
+@homes.SLOT
+@homes.INTERVAL
 @click.option("--explain", is_flag=True, help="Add the reasons of each price.")
 @click.option(
     "--comparables",
